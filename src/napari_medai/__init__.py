@@ -1,0 +1,94 @@
+"""Deep learning on the layers you have open.
+
+A layer or an array goes in, a layer comes out::
+
+    import napari_medai as medai
+
+    viewer.add_layer(medai.segment(viewer.layers[0], model="nuclei"))
+
+The walk of one layer::
+
+    napari layer ──── ui.layers.array_from_layer ────▶ AxesArray (axes, spacing, units; no copy)
+                                                            │
+    form · command line · script ──▶ SegmentParams          │
+                                          │                 ▼
+    models.find_model("nuclei") ──────────┴──▶ tasks.segment.segment_steps
+                                               │   core: intensity, tiles and blocks
+                                               │   nn:   scores of each tile ──▶ objects
+                                               │   core: stitched labels, features
+                                               ▼
+    napari layer ◀──── ui.layers.labels_layer ──── Segmentation (labels, features, record)
+
+Nothing is imported before it is used: ``import napari_medai`` loads no torch, napari, Qt or
+numpy. `napari_medai.tasks` holds the same tasks on plain arrays, without napari.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_medai import tasks
+    from napari_medai.core.axes import AxesArray
+    from napari_medai.core.errors import InputError, MedaiError, RunError
+    from napari_medai.core.steps import Step, finished
+    from napari_medai.models.model import Model
+    from napari_medai.scripting import models, script, segment, train
+    from napari_medai.tasks.segment import Segmentation, SegmentParams
+
+    __version__: str
+
+_HOMES = {
+    "AxesArray": "core.axes",
+    "InputError": "core.errors",
+    "MedaiError": "core.errors",
+    "Model": "models.model",
+    "RunError": "core.errors",
+    "SegmentParams": "tasks.segment",
+    "Segmentation": "tasks.segment",
+    "Step": "core.steps",
+    "finished": "core.steps",
+    "models": "",
+    "script": "scripting",
+    "segment": "scripting",
+    "tasks": "",
+    "train": "scripting",
+}
+"""Where each public name lives; a name without a home is a subpackage (models may be called)."""
+
+__all__ = [
+    "AxesArray",
+    "InputError",
+    "MedaiError",
+    "Model",
+    "RunError",
+    "SegmentParams",
+    "Segmentation",
+    "Step",
+    "finished",
+    "models",
+    "script",
+    "segment",
+    "tasks",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    from importlib import import_module, metadata
+
+    if name == "__version__":
+        value: Any = metadata.version("napari-medai")
+    elif name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    elif home := _HOMES[name]:
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+    else:
+        value = import_module(f"{__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

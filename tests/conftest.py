@@ -1,0 +1,46 @@
+"""What all tests share: nothing of the user's is read or written, and no threads spin."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Before napari, torch or platformdirs are imported: they look only once.
+_home = tempfile.TemporaryDirectory(prefix="napari-medai-tests-", ignore_cleanup_errors=True)
+os.environ["NAPARI_CONFIG"] = str(Path(_home.name) / "napari" / "settings.yaml")
+for _kind in ("CACHE", "CONFIG", "DATA", "STATE"):
+    os.environ[f"XDG_{_kind}_HOME"] = str(Path(_home.name) / _kind.lower())
+os.environ["MEDAI_MODELS"] = str(Path(_home.name) / "models")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+_NO_SCREEN = sys.platform == "linux" and not (
+    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+)
+if _NO_SCREEN:
+    # Plain widgets work so; a canvas does not.
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what opens the real viewer when there is nothing to open it on."""
+    if not _NO_SCREEN:
+        return
+    skip = pytest.mark.skip(reason="no screen with OpenGL; use make test")
+    for item in items:
+        wants_viewer = "make_napari_viewer" in getattr(item, "fixturenames", ())
+        if wants_viewer or item.get_closest_marker("screen"):
+            item.add_marker(skip)
+
+
+def pytest_unconfigure() -> None:
+    _home.cleanup()
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real test images."""
+    return Path(__file__).parent / "data"

@@ -1,0 +1,93 @@
+"""napari finds the plugin, and everything it names is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from npe2 import PluginManifest
+from npe2.manifest.utils import import_python_name
+
+import napari_medai
+
+
+@pytest.fixture
+def manifest() -> PluginManifest:
+    return PluginManifest.from_distribution("napari-medai")
+
+
+def test_manifest_is_valid_and_its_commands_import(manifest: PluginManifest) -> None:
+    manifest.validate_imports()
+    for command in manifest.contributions.commands:
+        assert callable(import_python_name(command.python_name)), command.id
+    assert manifest.display_name == "Medai"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="git makes no links there")
+def test_manifest_at_the_top_is_the_one_in_the_package() -> None:
+    top = Path(__file__).parents[1] / "napari.yaml"
+    inside = Path(napari_medai.__file__).parent / "napari.yaml"
+    assert top.resolve() == inside.resolve()
+
+
+def test_every_command_is_used(manifest: PluginManifest) -> None:
+    given = manifest.contributions
+    used = {
+        entry.command
+        for kind in (given.widgets, given.readers, given.writers, given.sample_data)
+        for entry in kind or ()
+    }
+    used |= {item.command for items in given.menus.values() for item in items}
+    assert used == {command.id for command in given.commands}
+
+
+def _action(menu: Any, text: str) -> Any:
+    for action in menu.actions():
+        if action.menu() is not None and (found := _action(action.menu(), text)):
+            return found
+        if action.text() == text:
+            return action
+    return None
+
+
+def _titles(menu: Any) -> Iterator[tuple[str, ...]]:
+    for action in menu.actions():
+        if action.menu() is None:
+            yield (action.text(),)
+        else:
+            yield from ((action.text(), *rest) for rest in _titles(action.menu()))
+
+
+@pytest.mark.screen
+def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
+    window = make_napari_viewer().window
+    plugins = set(_titles(window.plugins_menu))
+    assert {("Medai", "Segment (Medai)"), ("Medai", "Models (Medai)")} <= plugins
+    assert ("Segment", "Segment (Medai)") in set(_titles(window.layers_menu))
+    samples = {titles[-1] for titles in _titles(window.file_menu) if "Medai" in titles}
+    assert samples == {"Nuclei (fluorescence)", "Nuclei (histology)"}
+
+
+@pytest.mark.screen
+def test_both_menus_show_and_hide_the_same_dock(
+    make_napari_viewer: Callable[..., Any], qtbot: Any
+) -> None:
+    window = make_napari_viewer(show=True).window
+    _action(window.layers_menu, "Segment (Medai)").trigger()
+    widget = window.dock_widgets["Segment (Medai)"]
+    qtbot.waitUntil(widget.isVisible)
+    _action(window.plugins_menu, "Segment (Medai)").trigger()
+    qtbot.waitUntil(lambda: not widget.isVisible())
+    assert list(window.dock_widgets) == ["Segment (Medai)"]
+
+
+@pytest.mark.screen
+def test_sample_data_open_as_images(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    for key in ("nuclei-fluorescence", "nuclei-histology"):
+        (layer,) = viewer.open_sample("napari-medai", key)
+        assert layer.data.std() > 0
+    assert [layer.rgb for layer in viewer.layers] == [False, True]
