@@ -1,0 +1,148 @@
+"""Which values are dark and which are bright: the intensity range a net expects as 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import ArrayLike, check_dtype
+from napari_medai.core.errors import InputError
+
+SAMPLES = 1 << 20
+WINDOW = 64
+LIMIT = 100.0
+"""Scaled values stay within plus and minus this: a hot pixel must not overflow half precision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentiles:
+    """The share of pixels (in percent) darker than black and darker than white."""
+
+    low: float = 1.0
+    high: float = 99.8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100:
+            raise InputError(
+                f"percentiles must rise between 0 and 100, got {self.low!r} and {self.high!r}; "
+                "use for example 1 and 99.8"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values that become 0 and 1."""
+
+    low: float
+    high: float
+
+    def scaled(self, array: Any) -> np.ndarray:
+        """``(array - low) / (high - low)``, float32, always finite.
+
+        NaN becomes 0, values beyond ``LIMIT`` and infinities are clamped; an empty range (a
+        constant image) gives zeros.
+        """
+        array = np.asarray(array)
+        span = self.high - self.low
+        factor = 1.0 / span if span > 1e-300 else 0.0
+        if factor == 0.0:
+            return np.zeros(array.shape, np.float32)
+        # float32 loses the digits of large integers and doubles, so those are shifted first
+        fits = array.dtype.kind == "b" or np.can_cast(array.dtype, np.float32)
+        precise = not fits or not 1e-30 < factor < 1e30
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = array.astype(np.float64 if precise else np.float32)
+            values -= self.low
+            values *= factor
+        np.clip(values, -LIMIT, LIMIT, out=values)
+        if array.dtype.kind == "f":
+            values[np.isnan(values)] = 0.0
+        return values.astype(np.float32, copy=False)
+
+
+def intensity_range(image: ArrayLike, percentiles: Percentiles | None = None) -> Range:
+    """The range between two percentiles of an image's finite values.
+
+    Of a large or lazy image about a million values are read, in small windows spread evenly over
+    it, so that the answer does not depend on how the image is stored. Where the percentiles
+    coincide (a few bright spots on black), the range is that from the lowest to the highest
+    value.
+
+    Raises
+    ------
+    InputError
+        If the image is empty or holds no finite value.
+    """
+    percentiles = percentiles or Percentiles()
+    check_dtype(image.dtype)
+    if prod(image.shape) == 0:
+        raise InputError(
+            f"the image is empty (shape {tuple(image.shape)}); choose one that has pixels"
+        )
+    values = _finite(np.concatenate([_read(image, key) for key in sample_windows(image.shape)]))
+    if values.size == 0 and isinstance(image, np.ndarray):
+        values = _finite(image.ravel())
+    if values.size == 0:
+        raise InputError(
+            "the image holds no finite value (all NaN or infinite); check how it was made or read"
+        )
+    last = values.size - 1
+    low, high = (round(p / 100 * last) for p in (percentiles.low, percentiles.high))
+    ordered = np.partition(values, (low, high))
+    if ordered[low] == ordered[high]:
+        return Range(float(values.min()), float(values.max()))
+    return Range(float(ordered[low]), float(ordered[high]))
+
+
+def sample_windows(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Windows spread evenly over an image that hold at most ``SAMPLES`` values together.
+
+    The whole image if it is that small.
+    """
+    if prod(shape) <= SAMPLES:
+        yield tuple(slice(0, n) for n in shape)
+        return
+    longest = sorted(range(len(shape)), key=lambda axis: shape[axis])[-2:]
+    # short axes are channels and are taken whole; others, such as z, one position at a time
+    window = [
+        min(n, WINDOW) if axis in longest else (n if n <= 4 else 1) for axis, n in enumerate(shape)
+    ]
+    counts = _counts(shape, window)
+    starts = [
+        [round((n - w) * (i + 0.5) / c) for i in range(c)]
+        for n, w, c in zip(shape, window, counts, strict=True)
+    ]
+    for corner in product(*starts):
+        yield tuple(slice(s, s + w) for s, w in zip(corner, window, strict=True))
+
+
+def _counts(shape: tuple[int, ...], window: list[int]) -> list[int]:
+    """How many windows fit along each axis, their gaps alike, within the budget."""
+    budget = max(1, SAMPLES // prod(window))
+    counts = [1] * len(shape)
+    while True:
+        # neighbours along z look alike: one slice stands for a few
+        gaps = [n / (max(w, 8) * c) for n, w, c in zip(shape, window, counts, strict=True)]
+        axis = gaps.index(max(gaps))
+        more = counts.copy()
+        more[axis] = min(counts[axis] + ceil(counts[axis] / 8), ceil(shape[axis] / window[axis]))
+        if more == counts or prod(more) > budget:
+            return counts
+        counts = more
+
+
+def _read(image: ArrayLike, key: tuple[slice, ...]) -> np.ndarray:
+    values = np.asarray(image[key]).ravel()
+    return values.view(np.uint8) if values.dtype == bool else values
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "f":
+        return values.view(np.uint8) if values.dtype == bool else values
+    finite = np.isfinite(values)
+    return values if finite.all() else values[finite]
