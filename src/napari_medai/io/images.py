@@ -1,0 +1,155 @@
+"""Finding image files and reading them, whatever their format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import guessed_axes
+from napari_medai.core.errors import InputError
+from napari_medai.io.image_data import ImageData
+from napari_medai.io.tiff import LAZY_BYTES, read_tiff
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".svs")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, ".npy", ".zarr")
+
+_NAMED_LABELS = re.compile(r"(?<![a-z])(labels?|masks?)(?![a-z])", re.IGNORECASE)
+
+
+def read_image(path: str | Path) -> list[ImageData]:
+    """The images of a file, usually one; large ones are lazy.
+
+    TIFF and its relatives, PNG, JPEG, BMP, NumPy (``.npy``) and Zarr folders. Transparency is
+    dropped. An integer image whose name says *labels* or *masks* counts as labels.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another format, or broken.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path")
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        images = read_tiff(path)
+    elif suffix in PICTURE_SUFFIXES:
+        images = [_read_picture(path)]
+    elif suffix == ".npy":
+        images = [_read_numpy(path)]
+    elif is_zarr(path):
+        from napari_medai.io.ome_zarr import read_zarr
+
+        images = read_zarr(path)
+    else:
+        raise _unknown_format(path)
+    return [_with_labels_told(image, path) for image in images]
+
+
+def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The image files meant by files, folders (not their subfolders) and ``*`` patterns.
+
+    Sorted within each folder as people count (``2`` before ``10``), each file once, hidden files
+    left out.
+
+    Raises
+    ------
+    InputError
+        If one is missing, of an unknown format, or a folder without images.
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    found: dict[Path, None] = {}
+    for path in (Path(one) for one in given):
+        if path.is_dir() and not is_zarr(path):
+            matches = _images_in(path)
+        elif path.exists():
+            if not _is_image(path):
+                raise _unknown_format(path)
+            matches = [path]
+        else:
+            matches = sorted((p for p in map(Path, glob(str(path))) if _is_image(p)), key=_counting)
+            if not matches:
+                raise InputError(f"{path} does not exist; check the path")
+        found.update(dict.fromkeys(matches))
+    if not found:
+        raise InputError("no images were given; name files or a folder")
+    return list(found)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr array or group."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def _is_image(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return is_zarr(path) if path.is_dir() else suffix in IMAGE_SUFFIXES and suffix != ".zarr"
+
+
+def _images_in(folder: Path) -> list[Path]:
+    try:
+        matches = [p for p in folder.iterdir() if not p.name.startswith(".") and _is_image(p)]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror or error})") from error
+    if not matches:
+        raise InputError(
+            f"the folder {folder} holds no images; looked for {', '.join(IMAGE_SUFFIXES)}"
+        )
+    return sorted(matches, key=_counting)
+
+
+def _counting(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _unknown_format(path: Path) -> InputError:
+    return InputError(
+        f"{path} is not of a format that can be read; "
+        f"convert it to one of {', '.join(IMAGE_SUFFIXES)}"
+    )
+
+
+def _read_picture(path: Path) -> ImageData:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            foreign = picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
+            array = np.asarray(picture.convert("RGB") if foreign else picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); if another program opens it, save it as TIFF there"
+        ) from error
+    if array.ndim == 3 and array.shape[-1] in (2, 4):
+        array = array[..., :-1]
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    rgb = array.ndim == 3
+    return ImageData((array,), guessed_axes(array.shape, rgb=rgb), name=path.stem, rgb=rgb)
+
+
+def _read_numpy(path: Path) -> ImageData:
+    try:
+        lazy = path.stat().st_size > LAZY_BYTES
+        array: Any = np.load(path, mmap_mode="r" if lazy else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); save it again with numpy.save"
+        ) from error
+    rgb = array.ndim >= 3 and array.shape[-1] in (3, 4) and array.dtype == np.uint8
+    array = array[..., :3] if rgb else array
+    return ImageData((array,), guessed_axes(array.shape, rgb=rgb), name=path.stem, rgb=rgb)
+
+
+def _with_labels_told(image: ImageData, path: Path) -> ImageData:
+    whole = np.dtype(image.levels[0].dtype).kind in "biu" and "C" not in image.axes
+    told = image.labels or bool(_NAMED_LABELS.search(path.stem))
+    return replace(image, labels=whole and told)

@@ -1,0 +1,116 @@
+"""napari's readers and writers: files to layer data tuples and back, as npe2 calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import AxesArray, guessed_axes
+from napari_medai.core.errors import InputError
+from napari_medai.io.image_data import ImageData
+from napari_medai.io.units import unit_word
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+_AXIS_WORDS = {"time": "T", "channel": "C", "depth": "Z", "height": "Y", "width": "X"}
+
+
+def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
+    """A reader for ``path`` if its name is that of an image file, else None; never raises."""
+    from napari_medai.io.images import IMAGE_SUFFIXES, is_zarr
+
+    try:
+        one = Path(_single(path))
+        if one.is_dir():
+            return read_layers if is_zarr(one) else None
+        known = one.suffix.lower() in IMAGE_SUFFIXES and one.suffix.lower() != ".zarr"
+        return read_layers if known and one.is_file() else None
+    except (TypeError, ValueError, OSError):
+        return None
+
+
+def read_layers(path: Any) -> list[LayerData]:
+    """The layers of one image file."""
+    from napari_medai.io.images import read_image
+
+    return [layer_data(image) for image in read_image(_single(path))]
+
+
+def layer_data(image: ImageData) -> LayerData:
+    """An image as napari wants it: scale, units, axis labels, channels apart, labels as Labels."""
+    kind = "labels" if image.labels else "image"
+    apart = "C" in image.axes and not image.rgb
+    axes = image.axes.replace("C", "")
+    data: Any = list(image.levels) if len(image.levels) > 1 else image.levels[0]
+    options: dict[str, Any] = {
+        "name": image.name,
+        "scale": tuple(float(image.spacing.get(axis, 1.0)) for axis in axes),
+        "units": tuple(image.units.get(axis, "pixel") for axis in axes),
+        "axis_labels": tuple(axis.lower() for axis in axes),
+    }
+    if len(image.levels) > 1:
+        options["multiscale"] = True
+    if kind == "labels" and np.dtype(image.levels[0].dtype).kind == "b":
+        data = np.asarray(data).astype(np.uint8) if len(image.levels) == 1 else data
+    if image.rgb:
+        options["rgb"] = True
+    elif kind == "image" and not apart:
+        options["rgb"] = False
+    if apart:
+        count = image.levels[0].shape[image.axes.index("C")]
+        names = image.names or tuple(f"{image.name} C{number}" for number in range(count))
+        options["channel_axis"] = image.axes.index("C")
+        options["name"] = list(names)
+    return data, options, kind
+
+
+def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write an Image layer as OME-TIFF."""
+    return _write(path, data, attributes, labels=False)
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as OME-TIFF; `read_layers` knows it again."""
+    return _write(path, data, attributes, labels=True)
+
+
+def _write(path: str, data: Any, attributes: dict[str, Any], *, labels: bool) -> list[str]:
+    from napari_medai.io.ome_tiff import write_tiff
+
+    rgb = bool(attributes.get("rgb"))
+    finest = data[0] if attributes.get("multiscale") else data
+    axes = _axes(tuple(finest.shape), attributes.get("axis_labels") or (), rgb=rgb)
+    steps = tuple(attributes.get("scale") or ())
+    units = tuple(attributes.get("units") or ())
+    placed = axes[:-1] if rgb else axes
+    known = {a: unit_word(u) for a, u in zip(placed, units, strict=False)}
+    image = AxesArray(
+        finest,
+        axes,
+        {a: abs(float(s)) for a, s in zip(placed, steps, strict=False) if s},
+        {a: unit for a, unit in known.items() if unit is not None},
+    )
+    # napari's dialog has asked already whether a file may be replaced
+    return [str(write_tiff(path, image, labels=labels, overwrite=True))]
+
+
+def _axes(shape: tuple[int, ...], words: Sequence[str], *, rgb: bool) -> str:
+    """Axes by a layer's axis labels, by the usual order where these say nothing."""
+    letters = [_AXIS_WORDS.get(str(word).lower(), str(word).upper()) for word in words]
+    axes = "".join(letters) + ("C" if rgb else "")
+    useful = len(axes) == len(shape) == len(set(axes)) and {"Y", "X"} <= set(axes)
+    if useful and all("A" <= letter <= "Z" for letter in axes):
+        return axes
+    return guessed_axes(shape, rgb=rgb)
+
+
+def _single(path: Any) -> Any:
+    """The path in a list of one, as napari gives it."""
+    if isinstance(path, list | tuple):
+        if len(path) != 1:
+            raise InputError(f"one file is read at a time, got {len(path)}; open them one by one")
+        return path[0]
+    return path

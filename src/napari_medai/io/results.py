@@ -1,0 +1,92 @@
+"""Writing what is not an image: feature tables and pictures to look at."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import ArrayLike
+from napari_medai.core.errors import InputError
+from napari_medai.io.atomic import replacing
+
+_PICTURE_EDGE = 4096
+
+
+def write_features_csv(
+    path: str | Path, features: Mapping[str, Sequence[Any] | np.ndarray], *, overwrite: bool = False
+) -> Path:
+    """Write a features table as CSV, a column a feature, numbers in full precision.
+
+    Raises
+    ------
+    InputError
+        If ``path`` exists and ``overwrite`` is false, or the columns differ in length.
+    RunError
+        If writing fails; nothing is left behind then.
+    """
+    path = Path(path)
+    columns = {name: np.asarray(column).tolist() for name, column in features.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"all columns of a features table must be equally long, got {lengths}")
+    with (
+        replacing(path, overwrite=overwrite) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+def write_overlay_png(
+    path: str | Path,
+    image: ArrayLike,
+    labels: ArrayLike,
+    *,
+    colour: tuple[int, int, int] = (255, 220, 0),
+    overwrite: bool = False,
+) -> Path:
+    """Write a picture of an image, (y, x) or (y, x, 3), with the outlines of its labels (y, x).
+
+    Intensities are stretched from their 1st to their 99.8th percentile; images with an edge above
+    4096 pixels are thinned out.
+
+    Raises
+    ------
+    InputError
+        If ``path`` exists and ``overwrite`` is false, or image and labels do not fit.
+    RunError
+        If writing fails; nothing is left behind then.
+    """
+    from PIL import Image
+    from skimage.segmentation import find_boundaries
+
+    if len(labels.shape) != 2 or tuple(image.shape[:2]) != tuple(labels.shape):
+        raise InputError(
+            f"an image of shape {tuple(image.shape)} and labels of shape {tuple(labels.shape)} "
+            "do not fit; give one plane of each"
+        )
+    step = max(1, math.ceil(max(labels.shape) / _PICTURE_EDGE))
+    thin = (slice(None, None, step), slice(None, None, step))
+    grey = _stretched(np.asarray(image[thin]))
+    picture = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
+    outlines: Any = find_boundaries
+    picture[outlines(np.asarray(labels[thin]), mode="inner")] = colour
+    path = Path(path)
+    with replacing(path, overwrite=overwrite) as partial:
+        Image.fromarray(picture).save(partial, format="PNG")
+    return path
+
+
+def _stretched(image: np.ndarray) -> np.ndarray:
+    values = np.nan_to_num(image.astype(np.float32), posinf=0, neginf=0)
+    low, high = np.percentile(values, (1, 99.8))
+    scaled = (values - low) * (255 / (high - low) if high > low else 0)
+    picture: np.ndarray = np.clip(scaled, 0, 255).astype(np.uint8)
+    return picture

@@ -1,0 +1,26 @@
+"""Sample images that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_medai.io.layer_data import LayerData
+
+_FOLDER = Path(__file__).parent
+
+
+def nuclei_fluorescence() -> list[LayerData]:
+    """Stained nuclei of cultured cells, fluorescence, 520 x 696."""
+    return _sample("nuclei_fluorescence", title="Nuclei (fluorescence)")
+
+
+def nuclei_histology() -> list[LayerData]:
+    """Stained nuclei in a tissue section, RGB, 256 x 320."""
+    return _sample("nuclei_histology", title="Nuclei (histology)")
+
+
+def _sample(name: str, *, title: str) -> list[LayerData]:
+    from napari_medai.io.layer_data import read_layers
+
+    layers = read_layers(_FOLDER / f"{name}.png")
+    return [(data, {**options, "name": title}, kind) for data, options, kind in layers]
