@@ -1,0 +1,108 @@
+"""A model's card: what it is for, what it saw, how well it does, in markdown for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari_medai.models.spec import ModelSpec
+
+
+def card_text(spec: ModelSpec) -> str:
+    """The README of a package, from what its spec says."""
+    config = spec.config
+    parts = [
+        f"# {spec.title}",
+        spec.description,
+        _section("Use", _use(spec)),
+        _section("What it expects", _table(_expects(spec))),
+        _section("Limits", config.get("limits")),
+        _section("Training data", config.get("training_data")),
+        _section("Training", _table(config.get("recipe") or {})),
+        _section("Validation", _scores(config.get("scores") or {})),
+        _section("Licence", spec.licence),
+        _section("Authors", "\n".join(f"- {author['name']}" for author in spec.authors)),
+        _section("Cite", "\n".join(_citation(entry) for entry in spec.cite)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def summary_line(spec: ModelSpec) -> str:
+    """One line that tells models apart."""
+    channels = len(spec.channels_in)
+    facts = [
+        f"{spec.name} {spec.version}",
+        spec.task,
+        "3D" if "Z" in spec.axes else "2D",
+        f"{channels} channel" + "s" * (channels > 1),
+    ]
+    if spec.config.get("diameter"):
+        facts.append(f"objects about {spec.config['diameter']:g} px")
+    first = spec.description.strip().splitlines()[0] if spec.description.strip() else ""
+    return " · ".join(facts) + f": {first}"
+
+
+def _use(spec: ModelSpec) -> str:
+    result = {"segment": "labels", "detect": "boxes", "denoise": "clean"}.get(spec.task, "layers")
+    return (
+        "```python\n"
+        "import napari_medai as medai\n\n"
+        f'{result} = medai.{spec.task}(image, model="{spec.name}")\n'
+        "```"
+    )
+
+
+def _expects(spec: ModelSpec) -> dict[str, Any]:
+    config = spec.config
+    size = config.get("pixel_size")
+    sizes = size if isinstance(size, list) else [size]
+    intensity = config["intensity"]
+    return {
+        "axes": spec.axes,
+        "channels": ", ".join(spec.channels_in),
+        "object diameter": f"{config['diameter']:g} px" if config.get("diameter") else None,
+        "pixel size": " × ".join(f"{step:g}" for step in sizes) + " µm" if size else None,
+        "intensity": f"percentiles {intensity['low']:g} and {intensity['high']:g} become 0 and 1",
+        "classes": ", ".join(map(str, config.get("classes") or [])),
+        "output channels": ", ".join(spec.channels_out),
+    }
+
+
+def _section(title: str, text: str | None) -> str:
+    return f"## {title}\n\n{text.strip()}" if text and text.strip() else ""
+
+
+def _table(rows: Mapping[str, Any]) -> str:
+    lines = [
+        f"| {key} | {_cell(value)} |" for key, value in rows.items() if value not in (None, "")
+    ]
+    return "\n".join(["| | |", "|---|---|", *lines]) if lines else ""
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    """One row a kind of image when figures are grouped by kind, else one row a figure."""
+    groups = {kind: row for kind, row in scores.items() if isinstance(row, Mapping)}
+    single = {key: value for key, value in scores.items() if key not in groups}
+    if not groups:
+        return _table(single)
+    columns = list(dict.fromkeys(key for row in groups.values() for key in row))
+    lines = [f"| images | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for kind, row in groups.items():
+        cells = (_cell(row.get(column, "")) for column in columns)
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines) + ("\n\n" + _table(single) if single else "")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_cell(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _citation(entry: Mapping[str, str]) -> str:
+    link = f"https://doi.org/{entry['doi']}" if entry.get("doi") else entry.get("url", "")
+    return f"- {entry['text']} {link}"
