@@ -1,0 +1,120 @@
+"""What runs a net: PyTorch on any device, or OpenVINO on CPUs.
+
+A backend takes and gives float32 tensors (batch, channels, \\*space) whose sides are multiples of
+the net's stride. Both give the same values within 1e-3.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_medai.core.errors import OutOfMemoryError
+from napari_medai.nn.device import mixed_precision
+
+log = logging.getLogger(__name__)
+
+
+class Backend(Protocol):
+    """A net, ready to run on one device."""
+
+    name: str
+    device: torch.device
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Raw maps of the net, on `device`.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If the device has no room for this batch.
+        """
+        ...
+
+
+class TorchBackend:
+    """The net run by PyTorch: half precision on GPUs that have it, channels-last in 2D."""
+
+    def __init__(self, net: nn.Module, device: torch.device) -> None:
+        self.name = f"torch {torch.__version__}"
+        self.device = device
+        self.net = net.eval().requires_grad_(False).to(device)
+        self.format = torch.channels_last if net.ndim == 2 else torch.channels_last_3d
+        self.net = self.net.to(memory_format=self.format)  # type: ignore[call-overload]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        # On CPUs float32 throughout: bfloat16 differs by more than the 1e-3 that is promised.
+        half = self.device.type == "cuda"
+        try:
+            with torch.inference_mode():
+                ready = images.to(self.device).contiguous(memory_format=self.format)
+                if not half:
+                    return self.net(ready).float()
+                with mixed_precision(self.device):
+                    return self.net(ready).float()
+        except RuntimeError as error:
+            if _is_out_of_memory(error):
+                raise OutOfMemoryError(
+                    f"{self.device.type} has no room for {images.shape[0]} tile(s) of "
+                    f"{tuple(images.shape[2:])} pixels; close other programs or use smaller tiles"
+                ) from error
+            raise
+
+
+class OpenVinoBackend:
+    """The net run by OpenVINO on the CPU, in float32."""
+
+    def __init__(self, net: nn.Module) -> None:
+        os.environ.setdefault("OPENVINO_TELEMETRY", "0")
+        import openvino
+
+        self.name = f"openvino {openvino.__version__.split('-')[0]}"
+        self.device = torch.device("cpu")
+        stride = [int(s) for s in net.stride]  # type: ignore[union-attr]
+        example = torch.zeros(1, int(net.channels_in), *(4 * s for s in stride))  # type: ignore[arg-type]
+        converted = openvino.convert_model(net.eval().cpu(), example_input=example)
+        converted.reshape({0: [-1, int(net.channels_in), *(-1 for _ in stride)]})  # type: ignore[arg-type]
+        options: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+        compiled = openvino.Core().compile_model(converted, "CPU", options)
+        self.request = compiled.create_infer_request()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        ready = np.ascontiguousarray(images.numpy())
+        try:
+            result = self.request.infer([ready], share_inputs=True, share_outputs=False)
+        except RuntimeError as error:
+            if _is_out_of_memory(error):
+                raise OutOfMemoryError(
+                    f"the computer has no room for tiles of {tuple(images.shape[2:])} pixels; "
+                    "close other programs or choose smaller tiles"
+                ) from error
+            raise
+        return torch.from_numpy(result[0])
+
+
+def backend_for(net: nn.Module, device: torch.device) -> Backend:
+    """The fastest backend that this machine has for a net on a device."""
+    if device.type == "cpu" and importlib.util.find_spec("openvino") is not None:
+        try:
+            return OpenVinoBackend(net)
+        except Exception:
+            # An accelerator that cannot take this net is no reason not to run it.
+            log.warning("OpenVINO cannot run this net; PyTorch does", exc_info=True)
+    return TorchBackend(net, device)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in ("out of memory", "can't allocate", "bad_alloc"))

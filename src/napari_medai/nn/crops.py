@@ -1,0 +1,208 @@
+"""Random training crops: one affine resampling from the source, then changes of intensity.
+
+Every crop is cut from its image in one interpolation (zoom, rotation, flip, stretch, shift), so
+nothing is blurred twice. Works in 2D and 3D; in 3D the plane turns and z only flips, because
+slices are rarely as fine as pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """How far a crop may differ from its image in place and shape."""
+
+    zoom: float = 1.6
+    stretch: float = 1.12
+    turn: bool = True
+    flip: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appearance:
+    """How far a crop may differ from its image in brightness, sharpness and noise.
+
+    Each is the chance that the change is made; their strengths are fixed.
+    """
+
+    gain: float = 0.8
+    gamma: float = 0.4
+    blur: float = 0.25
+    noise: float = 0.35
+    invert: float = 0.06
+    gray: float = 0.2
+    colour: float = 0.5
+    shade: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One crop's place: ``source = centre + matrix @ (target - middle)``, in pixels."""
+
+    centre: np.ndarray
+    matrix: np.ndarray
+    size: tuple[int, ...]
+
+
+def random_window(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    *,
+    size: tuple[int, ...],
+    zoom: float,
+    geometry: Geometry,
+    focus: np.ndarray | None = None,
+) -> Window:
+    """A window of ``size`` target pixels, ``zoom`` target pixels to a source pixel.
+
+    The zoom is varied within a factor of ``geometry.zoom``; the window lies around ``focus``
+    (source pixels) or anywhere in the image.
+    """
+    ndim = len(shape)
+    zooms = np.full(ndim, zoom * math.exp(rng.uniform(-1, 1) * math.log(geometry.zoom)))
+    zooms *= np.exp(rng.uniform(-1, 1, ndim) * math.log(geometry.stretch))
+    if geometry.flip:
+        zooms *= rng.choice([-1.0, 1.0], ndim)
+    matrix = np.diag(1 / zooms)
+    if geometry.turn:
+        angle = rng.uniform(0, 2 * math.pi)
+        turn = np.eye(ndim)
+        turn[-2:, -2:] = [
+            [math.cos(angle), -math.sin(angle)],
+            [math.sin(angle), math.cos(angle)],
+        ]
+        matrix = turn @ matrix
+    reach = np.minimum(np.abs(matrix) @ (np.array(size) / 2) * 0.8, np.array(shape) / 2)
+    if focus is None:
+        centre = rng.uniform(reach, np.array(shape) - reach)
+    else:
+        jitter = rng.uniform(-0.4, 0.4, ndim) * np.array(size) / np.abs(zooms)
+        centre = np.clip(focus + jitter, reach, np.array(shape) - reach)
+    return Window(centre, matrix, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A window's pixels, traced back to the part of the source they come from."""
+
+    window: Window
+    shape: tuple[int, ...]
+    slab: tuple[slice, ...]
+    positions: Tensor
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], window: Window) -> Cut:
+        """For a source of this shape (\\*space)."""
+        reach = np.abs(window.matrix) @ (np.array(window.size) / 2) + 2
+        low = np.clip(np.floor(window.centre - reach), 0, np.array(shape) - 1).astype(int)
+        high = np.clip(np.ceil(window.centre + reach), low + 1, shape).astype(int)
+        slab = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return cls(window, shape, slab, _source_positions(window))
+
+    def smooth(self, maps: np.ndarray) -> Tensor:
+        """Maps (channels, \\*space), interpolated, float32; outside, the edge is repeated."""
+        cut = np.ascontiguousarray(maps[(slice(None), *self.slab)])
+        source = torch.from_numpy(cut).to(torch.float32)[None]
+        shrink = round(float(min(np.linalg.norm(self.window.matrix, axis=0))))
+        if shrink >= 2:
+            # Pixels between those that interpolation looks at count too.
+            pool = functional.avg_pool2d if source.ndim == 4 else functional.avg_pool3d
+            factors = [shrink if n >= 2 * shrink else 1 for n in source.shape[2:]]
+            trimmed = [n // f * f for n, f in zip(source.shape[2:], factors, strict=True)]
+            size = trimmed
+            for axis, n in enumerate(trimmed, start=2):
+                source = source.narrow(axis, 0, n)
+            source = pool(source, factors)
+        else:
+            size = list(source.shape[2:])
+        corner = torch.tensor([float(part.start) for part in self.slab])
+        grid = (self.positions - corner + 0.5) * torch.tensor([2.0 / n for n in size]) - 1
+        return functional.grid_sample(
+            source, grid.flip(-1)[None], padding_mode="border", align_corners=False
+        )[0]
+
+    def nearest(self, labels: np.ndarray) -> Tensor:
+        """Labels (\\*space), each pixel from the nearest one of the source, 0 outside; int64."""
+        place = self.positions.round().long()
+        flat = torch.zeros(place.shape[:-1], dtype=torch.long)
+        for axis, n in enumerate(self.shape):
+            flat = flat * n + place[..., axis].clamp(0, n - 1)
+        return torch.from_numpy(labels).reshape(-1)[flat].long() * self.inside()
+
+    def inside(self) -> Tensor:
+        """Bool map of the window: which pixels lie within the source."""
+        limit = torch.tensor(self.shape, dtype=torch.float32)
+        return ((self.positions > -0.5) & (self.positions < limit - 0.5)).all(-1)
+
+
+def target_positions(points: np.ndarray, window: Window) -> np.ndarray:
+    """Where source points (n, ndim) lie in the window, in target pixels."""
+    middle = (np.array(window.size) - 1) / 2
+    inverse = np.linalg.inv(window.matrix)
+    return np.asarray((points - window.centre + 0.5) @ inverse.T + middle, dtype=np.float32)
+
+
+def _source_positions(window: Window) -> Tensor:
+    """Source position of every target pixel, (*size, ndim) in pixels (centres at integers)."""
+    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in window.size]
+    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    matrix = torch.from_numpy(window.matrix).to(torch.float32)
+    return offsets @ matrix.T + torch.from_numpy(window.centre - 0.5).to(torch.float32)
+
+
+def varied(image: Tensor, rng: np.random.Generator, appearance: Appearance) -> Tensor:
+    """A crop (channels, *space), about 0 to 1, as another microscope might have taken it."""
+
+    def happens(chance: float) -> bool:
+        return bool(rng.random() < chance)
+
+    colour = image.shape[0] == 3 and bool((image[0] != image[1]).any())
+    if colour and happens(appearance.gray):
+        image = image.mean(0, keepdim=True).expand_as(image)
+    elif colour and happens(appearance.colour):
+        mix = torch.eye(3) + torch.from_numpy(rng.normal(0, 0.08, (3, 3))).to(torch.float32)
+        image = torch.einsum("ij,j...->i...", mix, image)
+    if happens(appearance.invert):
+        image = 1 - image
+    if happens(appearance.gamma):
+        power = math.exp(rng.uniform(-0.5, 0.5))
+        image = image.clamp(0, 4).pow(power)
+    if happens(appearance.blur):
+        image = _blurred(image, sigma=float(rng.uniform(0.5, 1.6)))
+    if happens(appearance.shade):
+        image = image * _shade(rng, image.shape[1:])
+    if happens(appearance.gain):
+        image = image * float(math.exp(rng.uniform(-0.45, 0.45))) + float(rng.normal(0, 0.06))
+    if happens(appearance.noise):
+        seed = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        noise = torch.randn(image.shape[1:] if not colour else image.shape, generator=seed)
+        image = image + noise * float(rng.uniform(0.01, 0.10))
+    return image
+
+
+def _blurred(image: Tensor, *, sigma: float) -> Tensor:
+    """Gaussian blur of the last two axes."""
+    radius = max(1, int(3 * sigma + 0.5))
+    line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    line = line / line.sum()
+    flat = image.reshape(-1, 1, *image.shape[-2:])
+    flat = functional.pad(flat, (radius,) * 4, mode="replicate")
+    flat = functional.conv2d(flat, line.reshape(1, 1, -1, 1))
+    flat = functional.conv2d(flat, line.reshape(1, 1, 1, -1))
+    return flat.reshape(image.shape)
+
+
+def _shade(rng: np.random.Generator, shape: Sequence[int]) -> Tensor:
+    """A smooth change of illumination over the last two axes, 0.5 to 1."""
+    seed = torch.from_numpy(rng.uniform(0.5, 1, (1, 1, 3, 3))).to(torch.float32)
+    size = [int(n) for n in shape[-2:]]
+    return functional.interpolate(seed, size=size, mode="bicubic", align_corners=True)[0, 0]

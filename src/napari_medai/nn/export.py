@@ -1,0 +1,69 @@
+"""A trained net as files: half-precision weights, TorchScript, and a test input with its output."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class NetFiles:
+    """What `exported` wrote: a state dict in float16, TorchScript, and tensors to test with.
+
+    ``version`` is that of PyTorch; the test tensors are (batch, channels, \\*space), the input
+    uint8 before normalisation, the output float32.
+    """
+
+    weights: Path
+    script: Path
+    test_input: np.ndarray
+    test_output: np.ndarray
+    version: str
+
+
+def exported(net: nn.Module, folder: Path, *, low: float, high: float) -> NetFiles:
+    """Write a net's files into a folder.
+
+    The net itself gets the weights that a reader will have: those rounded to float16. ``low`` and
+    ``high`` are the percentiles that its inputs are normalised with.
+    """
+    net = net.eval().cpu()
+    state = {name: _half(value) for name, value in net.state_dict().items()}
+    net.load_state_dict({name: _whole(value) for name, value in state.items()})
+    weights = folder / "weights.pt"
+    torch.save(state, weights)
+    raw, ready = _test_images(net, low, high)
+    script = folder / "torchscript.pt"
+    with torch.inference_mode(), warnings.catch_warnings():
+        # Tracing warns of Python numbers (strides); they are constants of the architecture.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(net, ready)  # type: ignore[no-untyped-call]
+        output = net(ready)
+    torch.jit.save(traced, str(script))
+    return NetFiles(weights, script, raw, output.numpy(), torch.__version__.split("+")[0])
+
+
+def _test_images(net: nn.Module, low: float, high: float) -> tuple[np.ndarray, torch.Tensor]:
+    """A smooth random image, raw (uint8) and normalised, of a few strides a side."""
+    rng = np.random.default_rng(0)
+    size = [4 * int(s) for s in net.stride]  # type: ignore[union-attr]
+    coarse = torch.from_numpy(rng.random((1, int(net.channels_in), *(8 for _ in size))))  # type: ignore[arg-type]
+    mode = "bicubic" if len(size) == 2 else "trilinear"
+    smooth = nn.functional.interpolate(coarse, size=size, mode=mode, align_corners=False)
+    raw = (smooth.clamp(0, 1) * 255).round().numpy().astype(np.uint8)
+    dark, bright = np.percentile(raw, [low, high])
+    ready = ((raw - dark) / (bright - dark + 1e-6)).astype(np.float32)
+    return raw, torch.from_numpy(ready)
+
+
+def _half(value: torch.Tensor) -> torch.Tensor:
+    return value.half() if value.is_floating_point() else value
+
+
+def _whole(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.is_floating_point() else value

@@ -1,0 +1,242 @@
+"""The training loop every task shares: it knows steps, schedules and checkpoints, not images."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_medai.core.errors import InputError, RunError
+from napari_medai.core.steps import Step, Steps
+from napari_medai.nn.device import mixed_precision
+
+
+class Objective(Protocol):
+    """What a task gives the loop: batches, a loss, and a score on what was held out."""
+
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Inputs (batch, channels, *space) and targets."""
+        ...
+
+    def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Parts of the loss, to be summed."""
+        ...
+
+    def validate(self, net: nn.Module, device: torch.device) -> Mapping[str, float]:
+        """Figures on the held-out part; ``"score"`` (higher is better) picks the checkpoint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long and how fast to train.
+
+    ``steps`` fixes the number of optimiser steps: the same seed then gives the same weights on
+    the same machine. With ``steps`` 0 the loop runs for ``minutes`` instead.
+    """
+
+    steps: int = 0
+    minutes: float = 15.0
+    batch: int = 8
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    validate_every: int = 500
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Trained:
+    """The best weights seen, the live numbers, and how far training came."""
+
+    state: dict[str, Tensor]
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    seconds: float = 0.0
+
+
+class Run:
+    """One training run: net, averaged net, optimiser and generator, and their checkpoint.
+
+    `steps` is the job; it may be closed at any yield (cancel), and `trained` is then the best so
+    far. A run whose checkpoint file exists goes on from it.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        objective: Objective,
+        schedule: Schedule,
+        *,
+        device: torch.device,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.objective = objective
+        self.schedule = schedule
+        self.device = device
+        self.checkpoint = checkpoint
+        self.net = net.to(device=device)
+        if device.type == "cpu" and _is_2d(net):
+            self.net = self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self.rng = np.random.default_rng(schedule.seed)
+        self.trained = Trained(state=_state(self.averaged))
+        self._saved_seconds = 0.0
+        if checkpoint is not None and checkpoint.exists():
+            self._resume(checkpoint)
+
+    def steps(self) -> Steps[Trained]:
+        """Train; a `Step` an optimiser step tells ``loss``, and after each check ``score``."""
+        began = time.monotonic() - self._saved_seconds
+        total = self._total()
+        while not self._over(time.monotonic() - began):
+            loss = self._optimise(self._progress(time.monotonic() - began))
+            done = self.trained.steps = self.trained.steps + 1
+            self.trained.seconds = time.monotonic() - began
+            values: dict[str, Any] = {"loss": loss}
+            if done % self.schedule.validate_every == 0:
+                values |= self._check(loss)
+                text = f"step {done}: loss {loss:.3f}, score {values['score']:.3f}"
+            else:
+                text = f"step {done}: loss {loss:.3f}"
+            yield Step(self._done(), total, text, values)
+        if self.trained.steps % self.schedule.validate_every or not self.trained.history:
+            self._check(math.nan)
+        return self.trained
+
+    def _optimise(self, progress: float) -> float:
+        """One optimiser step at this point (0 to 1) of the schedule; returns the loss."""
+        inputs, targets = self.objective.batch(self.rng, self.schedule.batch)
+        inputs = inputs.to(self.device)
+        if inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        targets = {name: value.to(self.device) for name, value in targets.items()}
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.schedule.learning_rate * _rate(progress)
+        self.net.train()
+        with mixed_precision(self.device):
+            outputs = self.net(inputs)
+        loss = torch.stack(list(self.objective.loss(outputs.float(), targets).values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        if not torch.isfinite(norm):
+            self.optimiser.zero_grad(set_to_none=True)
+            return float(loss.detach())
+        self.optimiser.step()
+        self._average()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Exponential moving average of the weights: steadier than the last step's."""
+        decay = min(0.998, (1 + self.trained.steps) / (10 + self.trained.steps))
+        for mean, value in zip(
+            self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+    def _check(self, loss: float) -> dict[str, float]:
+        figures = dict(self.objective.validate(self.averaged, self.device))
+        self.trained.history.append({"step": self.trained.steps, "loss": loss, **figures})
+        if figures["score"] >= self.trained.best.get("score", -math.inf):
+            self.trained.best = {"step": self.trained.steps, **figures}
+            self.trained.state = _state(self.averaged)
+        self._save()
+        return figures
+
+    def _progress(self, seconds: float) -> float:
+        if self.schedule.steps:
+            return self.trained.steps / self.schedule.steps
+        return min(1.0, seconds / (60 * self.schedule.minutes))
+
+    def _over(self, seconds: float) -> bool:
+        if self.schedule.steps:
+            return self.trained.steps >= self.schedule.steps
+        return seconds >= 60 * self.schedule.minutes
+
+    def _total(self) -> int:
+        return self.schedule.steps or round(60 * self.schedule.minutes)
+
+    def _done(self) -> int:
+        """Steps done, or seconds where time is what is counted."""
+        if self.schedule.steps:
+            return self.trained.steps
+        return min(self._total(), round(self.trained.seconds))
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        partial = self.checkpoint.with_suffix(".partial")
+        content = {
+            "net": self.net.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": repr(self.rng.bit_generator.state),
+            "best_state": self.trained.state,
+            "best": self.trained.best,
+            "history": self.trained.history,
+            "steps": self.trained.steps,
+            "seconds": self.trained.seconds,
+        }
+        try:
+            torch.save(content, partial)
+            partial.replace(self.checkpoint)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise RunError(
+                f"the checkpoint {self.checkpoint} could not be written ({error.strerror}); "
+                "free some space and run again, training goes on from the last checkpoint"
+            ) from error
+
+    def _resume(self, path: Path) -> None:
+        from ast import literal_eval
+
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+            self.net.load_state_dict(content["net"])
+        except Exception as error:
+            raise InputError(
+                f"{path} is not a checkpoint of this training ({type(error).__name__}); "
+                "delete it to begin again"
+            ) from error
+        self.averaged.load_state_dict(content["averaged"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.rng.bit_generator.state = literal_eval(content["rng"])
+        self.trained = Trained(
+            state=content["best_state"],
+            history=content["history"],
+            best=content["best"],
+            steps=content["steps"],
+            seconds=content["seconds"],
+        )
+        self._saved_seconds = content["seconds"]
+
+
+def _rate(progress: float) -> float:
+    """Warm up over the first 2 %, then fall as a cosine to 1 %."""
+    if progress < 0.02:
+        return 0.05 + 0.95 * progress / 0.02
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - 0.02) / 0.98))
+
+
+def _state(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+
+
+def _is_2d(net: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) for module in net.modules())
