@@ -1,0 +1,180 @@
+"""Score maps of planes in, one label image and its table of objects out."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import CHANNEL, AxesArray
+from napari_medai.core.link import SliceLinker
+from napari_medai.core.measure import ObjectTable, Sums
+from napari_medai.core.stitch import LabelCanvas, new_label_store
+from napari_medai.core.tiling import Block
+
+LARGEST_IN_MEMORY = 1 << 31
+"""Bytes of labels beyond which a result is written to disk."""
+
+Decode = Callable[[Any], tuple[np.ndarray, np.ndarray, np.ndarray]]
+Position = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How an image is worked through by a model that sees the axes ``space`` at once."""
+
+    image: AxesArray
+    space: str
+
+    @property
+    def axes(self) -> str:
+        """Axes of the result: those of the image, without channels."""
+        return self.image.axes.replace(CHANNEL, "")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.image.sizes[axis] for axis in self.axes)
+
+    @property
+    def series(self) -> str:
+        """Axes worked through one by one, each position on its own."""
+        return "".join(axis for axis in self.image.series)
+
+    @property
+    def linked(self) -> bool:
+        """Whether slices along Z are seen one by one and linked afterwards."""
+        return "Z" in self.image.axes and "Z" not in self.space
+
+    @property
+    def plane_shape(self) -> tuple[int, ...]:
+        return tuple(self.image.sizes[axis] for axis in self.space)
+
+    @property
+    def count(self) -> int:
+        """How many planes (volumes, for a 3D model) there are."""
+        return prod(self.shape) // prod(self.plane_shape)
+
+    def stacks(self) -> Iterator[Iterator[Position]]:
+        """The planes, stack by stack."""
+        for position in self.image.positions(self.series):
+            depth = range(self.image.sizes["Z"]) if self.linked else None
+            yield ({**position, "Z": z} for z in depth) if depth else iter([position])
+
+    def plane(self, position: Position) -> AxesArray:
+        """One plane (channels, \\*space), lazy."""
+        return self.image.at(**position).moved_to(CHANNEL + self.space)
+
+    def key(self, position: Position) -> tuple[Any, ...]:
+        """Where a plane lies in the result."""
+        return tuple(position.get(axis, slice(None)) for axis in self.axes)
+
+
+class Assembly:
+    """Collects decoded blocks, plane by plane, and closes with labels and features.
+
+    ``decode`` turns the scores of a block into labels 1 to n (\\*space), centres (n, ndim) and
+    scores (n,). ``out`` is a zarr folder to be made; results too large for memory get a temporary
+    one.
+    """
+
+    def __init__(self, layout: Layout, decode: Decode, *, out: Path | None = None) -> None:
+        self.layout = layout
+        self.decode = decode
+        self.table = ObjectTable(len(layout.axes))
+        self.oversized = 0
+        self._last = 0
+        self._stacked = layout.axes != layout.space
+        if out is None and 4 * prod(layout.shape) > LARGEST_IN_MEMORY:
+            out = _temporary_store()
+        self._out = out
+        self._array: Any = None
+        self._canvas: LabelCanvas | None = None
+        self._linker: SliceLinker | None = None
+        self._pending: list[tuple[np.ndarray, Sums]] = []
+        if self._stacked:
+            self._array = (
+                np.zeros(layout.shape, np.int32)
+                if out is None
+                else new_label_store(out, layout.shape)
+            )
+        else:
+            self._canvas = LabelCanvas(layout.plane_shape, out=out)
+
+    def begin_stack(self) -> None:
+        """What follows is linked with nothing before it."""
+        self._linker = SliceLinker() if self.layout.linked else None
+
+    def add(self, position: Position, block: Block, scores: Any, image: np.ndarray) -> None:
+        """Decode one block of a plane; ``image`` (channels, \\*space) are its pixels."""
+        if self._canvas is None:
+            self._canvas = LabelCanvas(self.layout.plane_shape)
+        labels, centres, sure = self.decode(scores)
+        table = self._canvas.add(block, labels, centres)
+        within = {self.layout.axes.index(axis): at for axis, at in position.items()}
+        sums = Sums.of(
+            labels, sure, image=image, corner=[w.start for w in block.read], within=within
+        )
+        self._pending.append((table, sums))
+
+    def end_plane(self, position: Position) -> None:
+        """All blocks of the plane are there."""
+        canvas = self._canvas
+        assert canvas is not None, "a plane has at least one block"
+        self.oversized += canvas.oversized
+        final = canvas.final_labels()
+        if not self._stacked:
+            self._flush(final)
+            return
+        plane = canvas.result()
+        if self._linker is not None:
+            linked = self._linker.add(plane)
+            final = linked[final].astype(np.int64)
+            plane = linked[plane]
+        final = np.where(final > 0, final + self._last, 0)
+        self._array[self.layout.key(position)] = self._placed(plane)
+        count = self._linker.count if self._linker is not None else canvas.count
+        if self._linker is None:
+            self._last += count
+        self._flush(final)
+        self._canvas = None
+
+    def end_stack(self) -> None:
+        """The next stack's labels begin above this one's."""
+        if self._linker is not None:
+            self._last += self._linker.count
+
+    def labels(self) -> Any:
+        """The label image: an array, or zarr where it was too large."""
+        if self._stacked:
+            return self._array
+        assert self._canvas is not None, "an image has at least one plane"
+        return self._canvas.result()
+
+    def discard(self) -> None:
+        """Remove what was written to disk by a run that did not end."""
+        if self._out is not None:
+            shutil.rmtree(self._out, ignore_errors=True)
+
+    def _placed(self, plane: np.ndarray) -> np.ndarray:
+        """A plane with the result's order of axes and its labels above those before."""
+        order = [self.layout.space.index(a) for a in self.layout.axes if a in self.layout.space]
+        plane = plane.transpose(order)
+        return np.where(plane > 0, plane + self._last, 0) if self._last else plane
+
+    def _flush(self, final: np.ndarray) -> None:
+        for table, sums in self._pending:
+            self.table.add(final[table][1:], sums)
+        self._pending.clear()
+
+
+def _temporary_store() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="napari-medai-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "labels.zarr"

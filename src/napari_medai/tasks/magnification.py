@@ -1,0 +1,215 @@
+"""How large objects are in an image, and how far to zoom so that a model knows them.
+
+A diameter the user gives is taken. Otherwise a few small windows are looked at first, at the zoom
+that the pixel size suggests where there is one, and what is found there is measured. Objects
+within the range of sizes a model was trained on are left as they are: zooming costs time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import pi, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medai.core.scale import LARGEST, SMALLEST, Scale
+from napari_medai.core.steps import Step, Steps
+from napari_medai.core.tiling import Window
+from napari_medai.tasks.suitable import normalised_reader
+
+if TYPE_CHECKING:
+    from napari_medai.core.axes import AxesArray
+    from napari_medai.models.model import Model
+    from napari_medai.nn.runner import ScoreNet
+    from napari_medai.tasks.assembly import Layout
+
+EDGE = {2: 384, 3: 96}
+"""Edge of the windows looked at, in pixels of the net."""
+ENOUGH = 5
+"""Objects from which a look is trusted."""
+SURE = 0.8
+"""Mean score from which a look is trusted."""
+LOOKS = 3
+MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "meter": 1e6}
+
+
+@dataclass(frozen=True, slots=True)
+class Magnification:
+    """The zoom along each spatial axis, and why.
+
+    ``diameter`` is that of a typical object in pixels of the image (of its last axis);
+    ``known`` is the diameter the model was trained on; ``source`` says where the first came
+    from: given, estimated, pixel size, or assumed.
+    """
+
+    diameter: float
+    known: float
+    scales: tuple[Scale, ...]
+    source: str
+
+    @property
+    def diameters(self) -> tuple[float, ...]:
+        """What the model takes for one diameter, in pixels of the image, along each axis."""
+        return tuple(self.known / float(scale) for scale in self.scales)
+
+    @property
+    def typical_size(self) -> float:
+        """Pixels of a typical object."""
+        widths = [self.diameter * float(self.scales[-1]) / float(s) for s in self.scales]
+        return prod(widths) * (pi / 4 if len(widths) == 2 else pi / 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found at one zoom: objects, their median diameter in pixels, how sure, how much."""
+
+    zoom: float
+    count: int = 0
+    diameter: float = 0.0
+    sure: float = 0.0
+    covered: float = 0.0
+
+    @property
+    def trusted(self) -> bool:
+        return self.count >= ENOUGH and self.sure >= SURE
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyor:
+    """Looks at an image at different zooms."""
+
+    layout: Layout
+    model: Model
+    net: ScoreNet
+
+    def magnification(self, *, given: float) -> Steps[Magnification]:
+        """The zoom for an image; ``given`` is the user's diameter in pixels, 0 for none."""
+        if given:
+            return self._at(given, "given")
+        known = self._known
+        first, hinted = self._hint()
+        looks = yield from self._looks(first)
+        best = max(looks, key=lambda look: (look.trusted, look.covered * look.sure))
+        if not best.count:
+            return self._at(known / first, "pixel size" if hinted else "assumed")
+        return self._at(best.diameter, "estimated")
+
+    def _looks(self, first: float) -> Steps[list[Look]]:
+        """Look, and look again at the zoom that the finding asks for, until they agree."""
+        looks: list[Look] = []
+        zooms = [first]
+        while zooms and len(looks) < LOOKS:
+            look = self._look(zooms.pop(0))
+            looks.append(look)
+            yield Step(0, 0, "finding the magnification")
+            wanted = self._known / look.diameter if look.count else look.zoom
+            if look.trusted and 0.5 < wanted / look.zoom < 2:
+                return [look]
+            if look.trusted:
+                zooms.insert(0, wanted)
+            elif len(looks) == 1:
+                zooms += [first / 3, first * 2]
+        return looks
+
+    def _look(self, zoom: float) -> Look:
+        """Find objects in a few windows at one zoom."""
+        from napari_medai.nn.runner import decoded_objects
+
+        seen = self._zoomed(min(max(zoom, 1 / SMALLEST), LARGEST))
+        net = self.net.at(seen.scales)
+        sizes, scores, area = [], [], 0
+        for plane in self._planes():
+            read = normalised_reader(plane, self.model)
+            for window in self._windows(plane.shape[1:], seen):
+                pixels = read(window)
+                found = decoded_objects(
+                    net([pixels])[0],
+                    threshold=0.5,
+                    diameter=seen.diameters,
+                    min_size=0.03 * seen.typical_size,
+                )
+                sizes.append(np.bincount(found[0].ravel(), minlength=1)[1:])
+                scores.append(found[2])
+                area += prod(pixels.shape[1:])
+            if sum(map(len, scores)) >= ENOUGH:
+                break
+        return _summed(seen, np.concatenate(sizes), np.concatenate(scores), area)
+
+    def _at(self, diameter: float, source: str) -> Magnification:
+        """The magnification for objects of this diameter: none where the model knows them."""
+        known = self._known
+        zoom = known / diameter
+        margin = float(self.model.config.get("zoom_range", 1.0))
+        if 1 / margin <= zoom <= margin and self._anisotropy == 1:
+            zoom = 1.0
+        return Magnification(diameter, known, self._zoomed(zoom).scales, source)
+
+    def _zoomed(self, zoom: float) -> Magnification:
+        scales = [Scale.nearest(zoom)] * len(self.layout.space)
+        if len(scales) == 3:
+            scales[0] = Scale.nearest(zoom * self._anisotropy)
+        return Magnification(self._known / float(scales[-1]), self._known, tuple(scales), "")
+
+    @property
+    def _known(self) -> float:
+        return float(self.model.config["diameter"])
+
+    @property
+    def _anisotropy(self) -> float:
+        """Step along z over that in the plane, relative to what the model was trained on."""
+        if len(self.layout.space) == 2:
+            return 1.0
+        image = self.layout.image
+        return image.step("Z") / image.step("X") / float(self.model.config.get("anisotropy", 1))
+
+    def _hint(self) -> tuple[float, bool]:
+        """The zoom that the pixel size suggests, and whether there is one; else 1."""
+        image = self.layout.image
+        unit = MICROMETRES.get(image.units.get("X", ""))
+        trained = float(self.model.config.get("pixel_size", 0))
+        if not unit or not trained:
+            return 1.0, False
+        zoom = image.step("X") * unit / trained
+        return (zoom, True) if 1 / SMALLEST <= zoom <= LARGEST else (1.0, False)
+
+    def _planes(self) -> Iterator[AxesArray]:
+        """The middle of the image, then a quarter from its ends."""
+        stacked = [axis for axis in self.layout.axes if axis not in self.layout.space]
+        shown: set[tuple[int, ...]] = set()
+        for part in (0.5, 0.25, 0.75):
+            sizes = self.layout.image.sizes
+            position = {axis: int(part * (sizes[axis] - 1) + 0.5) for axis in stacked}
+            if tuple(position.values()) not in shown:
+                shown.add(tuple(position.values()))
+                yield self.layout.plane(position)
+
+    def _windows(self, shape: tuple[int, ...], seen: Magnification) -> Iterator[Window]:
+        """The whole plane if it is small, else windows in the middle of its quarters."""
+        along = []
+        for n, scale in zip(shape, seen.scales, strict=True):
+            edge = max(1, round(EDGE[len(shape)] / float(scale)))
+            starts = [0] if n <= 1.5 * edge else [n // 4 - edge // 2, 3 * n // 4 - edge // 2]
+            length = n if n <= 1.5 * edge else edge
+            along.append([slice(max(0, s), min(n, max(0, s) + length)) for s in starts])
+        yield from product(*along)
+
+
+def magnification_of(
+    layout: Layout, model: Model, net: ScoreNet, *, diameter: float
+) -> Steps[Magnification]:
+    """How far to zoom into an image; ``diameter`` in pixels is the user's, 0 to estimate it."""
+    return (yield from Surveyor(layout, model, net).magnification(given=diameter))
+
+
+def _summed(seen: Magnification, sizes: Any, scores: Any, area: int) -> Look:
+    zoom = float(seen.scales[-1])
+    if not len(sizes):
+        return Look(zoom)
+    median = float(np.median(sizes)) / seen.typical_size
+    diameter = seen.diameter * median ** (1 / len(seen.scales))
+    return Look(
+        zoom, len(sizes), diameter, float(np.mean(scores)), float(np.sum(sizes * scores)) / area
+    )

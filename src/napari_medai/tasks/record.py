@@ -1,0 +1,61 @@
+"""The record of a run: enough to make the result again, and nothing about a patient."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from napari_medai.core.axes import AxesArray
+
+if TYPE_CHECKING:
+    from napari_medai.models.model import Model
+
+PACKAGES = ("napari-medai", "torch", "openvino", "numpy", "scipy")
+
+
+def run_record(
+    task: str,
+    model: Model,
+    parameters: Mapping[str, Any],
+    image: AxesArray,
+    *,
+    device: str,
+    seconds: float,
+    found: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What goes into ``metadata["medai"]`` of a result: plain values only.
+
+    ``found`` is what the run decided or counted by itself. The image is described by its axes and
+    shape alone; names and headers of its file stay out.
+    """
+    return {
+        "task": task,
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "parameters": dict(parameters),
+        "image": {
+            "axes": image.axes,
+            "shape": list(image.shape),
+            "dtype": str(image.data.dtype),
+            "spacing": dict(image.spacing),
+            "units": dict(image.units),
+        },
+        "found": dict(found),
+        "device": device,
+        "seconds": round(seconds, 3),
+        "partial": False,
+        "packages": _versions(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

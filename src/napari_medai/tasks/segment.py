@@ -1,0 +1,332 @@
+"""Segment: which pixels belong to which object.
+
+The whole recipe: normalise, find the magnification, score tiles, decode scores into objects,
+stitch blocks, link slices, measure. Arrays in, a `Segmentation` out; napari is not needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from napari_medai.core.axes import CHANNEL, SPACE, ArrayLike, AxesArray
+from napari_medai.core.errors import InputError
+from napari_medai.core.intensity import Range
+from napari_medai.core.predict import predict
+from napari_medai.core.steps import Step, Steps
+from napari_medai.core.tiling import Block, plan_blocks
+from napari_medai.tasks.assembly import Assembly, Decode, Layout
+from napari_medai.tasks.magnification import Magnification, magnification_of
+from napari_medai.tasks.record import run_record
+from napari_medai.tasks.suitable import (
+    check_suited,
+    image_range,
+    loaded_net,
+    normalised_reader,
+    pixels,
+)
+
+if TYPE_CHECKING:
+    from napari_medai.models.model import Model
+    from napari_medai.nn.runner import ScoreNet
+
+TILE = {2: 2048, 3: 128}
+BLOCK = {2: 4096, 3: 256}
+LARGEST_BLOCK = 1 << 24
+"""Pixels up to which a plane is decoded in one piece."""
+LARGEST_KEPT = 1 << 30
+"""Bytes of scores that may be kept for decoding again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentParams:
+    """How an image becomes objects."""
+
+    threshold: Annotated[
+        float,
+        {
+            "min": 0.05,
+            "max": 0.95,
+            "step": 0.01,
+            "help": "How sure the model must be that a pixel belongs to an object; "
+            "lower finds more and larger objects",
+        },
+    ] = 0.5
+    min_size: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.01,
+            "label": "Minimum size",
+            "help": "The smallest object kept, as a part of a typical object's area (or volume)",
+        },
+    ] = 0.1
+    diameter: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 10_000.0,
+            "step": 1.0,
+            "unit": "px",
+            "zero": "estimated",
+            "help": "Diameter of a typical object in pixels; 0 estimates it from the image",
+        },
+    ] = 0.0
+    device: Annotated[
+        str,
+        {"choices": ("auto", "cuda", "mps", "cpu"), "help": "Where to compute; auto: the fastest"},
+    ] = "auto"
+    tile: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 65_536,
+            "zero": "auto",
+            "unit": "px",
+            "help": "Edge of the tiles given to the net; smaller ones need less memory",
+        },
+    ] = 0
+    block: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 65_536,
+            "zero": "auto",
+            "unit": "px",
+            "help": "Edge of the blocks that objects are found in and stitched from",
+        },
+    ] = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise InputError(
+                f"threshold is a probability between 0 and 1, got {self.threshold:g}; try 0.5"
+            )
+        for name in ("min_size", "diameter", "tile", "block"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(f"{name} must be 0 or more, got {value}; leave it at its default")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """The objects of an image.
+
+    ``labels`` holds integers over ``axes`` (those of the image without ``C``), 0 background,
+    every object with a number of its own, also across frames; an array, or zarr when large.
+    ``features`` are columns of one value an object, ``index`` its label. ``record`` says how the
+    result was made. ``scores`` allow `redecoded`; None where they would take too much memory.
+    """
+
+    labels: ArrayLike
+    axes: str
+    features: dict[str, np.ndarray]
+    record: dict[str, Any]
+    scores: Scores | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.features["index"])
+
+
+def segment_steps(
+    image: AxesArray, model: Model, params: SegmentParams, *, out: Path | None = None
+) -> Steps[Segmentation]:
+    """Segment every plane (or volume, with a 3D model) of an image.
+
+    Other axes are worked through one by one; the slices of a z-stack seen by a 2D model are
+    linked into 3D objects. ``out`` is a folder to be made for the labels (zarr), for results
+    larger than memory; without it, those go to a temporary one.
+
+    Raises
+    ------
+    InputError
+        If the image or the parameters do not suit the model; its text says what to do.
+    """
+    began = time.perf_counter()
+    check_suited(image, model)
+    yield Step(0, 0, f"loading {model.name}")
+    net = loaded_net(model, device=params.device)
+    layout = Layout(image, model.axes.replace(CHANNEL, ""))
+    try:
+        seen = yield from magnification_of(layout, model, net, diameter=params.diameter)
+        net = net.at(seen.scales)
+        assembly = Assembly(layout, _decoder(seen, params), out=out)
+        try:
+            kept, notes = yield from _scored(layout, model, net, params, assembly, seen)
+        except BaseException:
+            assembly.discard()
+            raise
+    finally:
+        net.close()
+    record = run_record(
+        "segment",
+        model,
+        asdict(params),
+        image,
+        device=f"{net.device.type}, {net.backend.name}",
+        seconds=time.perf_counter() - began,
+        found={"diameter": round(seen.diameter, 2), "diameter_from": seen.source},
+    )
+    scores = None if kept is None else Scores(layout, seen, kept)
+    return _segmentation(layout, assembly, record, scores, notes)
+
+
+def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation:
+    """The same scores with another threshold and minimum size; the net does not run again.
+
+    Raises
+    ------
+    InputError
+        If the result kept no scores.
+    """
+    scores = segmentation.scores
+    if scores is None:
+        raise InputError("the scores of this result were too large to keep; run it again")
+    assembly = Assembly(scores.layout, _decoder(scores.seen, params))
+    for stack in scores.layout.stacks():
+        assembly.begin_stack()
+        for position in stack:
+            maps = scores.maps[tuple(position.values())]
+            values = np.asarray(scores.layout.plane(position).data)
+            assembly.add(position, _whole(scores.layout.plane_shape), maps, values)
+            assembly.end_plane(position)
+        assembly.end_stack()
+    parameters = {
+        **segmentation.record["parameters"],
+        "threshold": params.threshold,
+        "min_size": params.min_size,
+    }
+    record = {**segmentation.record, "parameters": parameters}
+    return _segmentation(scores.layout, assembly, record, scores, ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """The score maps of every plane, by its position, on the device they were made on."""
+
+    layout: Layout
+    seen: Magnification
+    maps: Mapping[tuple[int, ...], Any]
+
+
+def _scored(
+    layout: Layout,
+    model: Model,
+    net: ScoreNet,
+    params: SegmentParams,
+    assembly: Assembly,
+    seen: Magnification,
+) -> Steps[tuple[dict[tuple[int, ...], Any] | None, tuple[str, ...]]]:
+    """Score and decode every block; the score maps, if they may be kept, and notes."""
+    shape = layout.plane_shape
+    blocks = plan_blocks(
+        shape,
+        size=params.block or _block_edge(shape),
+        overlap=_overlap(seen, len(shape)),
+        multiple=net.multiple,
+    )
+    tile = params.tile or TILE[len(shape)]
+    maps_bytes = 4 * (2 + len(shape)) * prod(layout.shape)
+    kept: dict[tuple[int, ...], Any] | None = (
+        {} if len(blocks) == 1 and maps_bytes <= LARGEST_KEPT else None
+    )
+    notes: dict[str, None] = {}
+    done, total = 0, layout.count * len(blocks)
+    for stack in layout.stacks():
+        assembly.begin_stack()
+        bright: Range | None = None
+        for position in stack:
+            plane = layout.plane(position)
+            if bright is None:
+                bright = image_range(_stack_of(layout, position), model)
+            for block in blocks:
+                corner = tuple(window.start for window in block.read)
+                read = normalised_reader(plane, model, bright=bright, corner=corner)
+                run = predict(net, read, block.shape, tile=tile)
+                text = _where(position, block, blocks)
+                maps, said = yield from _within(run, done, total, text)
+                assembly.add(position, block, maps, pixels(plane, block.read))
+                notes |= dict.fromkeys(said)
+                done += 1
+                if kept is not None:
+                    kept[tuple(position.values())] = maps
+            assembly.end_plane(position)
+        assembly.end_stack()
+    if assembly.oversized:
+        notes[
+            f"{assembly.oversized} objects are larger than the overlap of blocks and were joined "
+            "from pieces; run again with a larger block to see them whole"
+        ] = None
+    return kept, tuple(notes)
+
+
+def _within(run: Steps[Any], done: int, total: int, text: str) -> Steps[Any]:
+    """A block's steps as a share of the whole."""
+    while True:
+        try:
+            step = next(run)
+        except StopIteration as stop:
+            return stop.value
+        yield Step(100 * done + 100 * step.done // max(1, step.total), 100 * total, text)
+
+
+def _segmentation(
+    layout: Layout,
+    assembly: Assembly,
+    record: dict[str, Any],
+    scores: Scores | None,
+    notes: tuple[str, ...],
+) -> Segmentation:
+    space = "".join(axis for axis in layout.axes if axis in SPACE)
+    features = assembly.table.features(axes=layout.axes, space=space, spacing=layout.image.spacing)
+    record = {**record, "found": {**record["found"], "count": len(features["index"])}}
+    return Segmentation(assembly.labels(), layout.axes, features, record, scores, notes)
+
+
+def _decoder(seen: Magnification, params: SegmentParams) -> Decode:
+    from napari_medai.nn.runner import decoded_objects
+
+    return partial(
+        decoded_objects,
+        threshold=params.threshold,
+        diameter=seen.diameters,
+        min_size=params.min_size * seen.typical_size,
+    )
+
+
+def _stack_of(layout: Layout, position: Mapping[str, int]) -> ArrayLike:
+    """What shares one intensity range with a plane: all its slices, or itself."""
+    return layout.image.at(**{a: at for a, at in position.items() if a in layout.series}).data
+
+
+def _where(position: Mapping[str, int], block: Block, blocks: list[Block]) -> str:
+    """A few words about what is worked on."""
+    words = [f"{axis.lower()} {at}" for axis, at in position.items()]
+    if len(blocks) > 1:
+        words.append(f"block {blocks.index(block) + 1} of {len(blocks)}")
+    return "segmenting" + (": " if words else "") + ", ".join(words)
+
+
+def _whole(shape: tuple[int, ...]) -> Block:
+    window = tuple(slice(0, n) for n in shape)
+    return Block(window, window)
+
+
+def _block_edge(shape: tuple[int, ...]) -> int | tuple[int, ...]:
+    """The whole plane where it is small enough, else the usual edge."""
+    return max(shape) if prod(shape) <= LARGEST_BLOCK else BLOCK[len(shape)]
+
+
+def _overlap(seen: Magnification, ndim: int) -> tuple[int, ...]:
+    """Three objects' width, so that objects far larger than the typical one are seen whole."""
+    return tuple(max(32, round(3 * diameter)) for diameter in seen.diameters[-ndim:])
