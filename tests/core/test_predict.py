@@ -218,7 +218,7 @@ def test_no_room_for_the_scores() -> None:
 
 @pytest.mark.parametrize("behind", [None, Box((1, 1), room=0), Box((1, 1), buffers=False)])
 def test_no_room_at_all(behind: Box | None) -> None:
-    with pytest.raises(OutOfMemoryError, match="no room for 20 x 30 pixels.*use smaller blocks"):
+    with pytest.raises(OutOfMemoryError, match=r"no room for 20 x 30 pixels.*use smaller blocks"):
         predicted(Box((1, 1), room=0, behind=behind), picture((20, 30)), 8)
 
 

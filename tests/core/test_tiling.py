@@ -66,8 +66,7 @@ def test_tiles_write_every_pixel_once(plan: dict[str, Any]) -> None:
     assert (written == 1).all()
     # padded to the net's stride, tiles that are not the only one along an axis read alike
     padded = {
-        tuple(up(n, m) for n, m in zip(tile.shape, plan["multiple"], strict=True))
-        for tile in tiles
+        tuple(up(n, m) for n, m in zip(tile.shape, plan["multiple"], strict=True)) for tile in tiles
     }
     assert len(padded) == 1
 

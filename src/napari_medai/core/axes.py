@@ -97,12 +97,12 @@ class AxesArray:
         """One position along some axes, which disappear: ``image.at(T=3, C=0)``. Stays lazy."""
         key = tuple(index.get(axis, slice(None)) for axis in self.axes)
         axes = "".join(axis for axis in self.axes if axis not in index)
-        return self.with_data(self.data[key], axes)
+        return self.with_data(_sliceable(self.data)[key], axes)
 
     def cropped(self, **window: slice) -> AxesArray:
         """A window along some axes: ``image.cropped(Y=slice(0, 64))``. Stays lazy."""
         key = tuple(window.get(axis, slice(None)) for axis in self.axes)
-        return self.with_data(self.data[key])
+        return self.with_data(_sliceable(self.data)[key])
 
     def moved_to(self, axes: str) -> AxesArray:
         """The axes in the given order; axes it lacks are added with length 1.
@@ -112,10 +112,10 @@ class AxesArray:
         InputError
             If an axis longer than 1 would be lost.
         """
-        array: Any = self.data
         kept = self.axes
         if kept == axes:
             return self
+        array = _sliceable(self.data)
         for axis in self.axes:
             if axis not in axes:
                 if self.sizes[axis] != 1:
@@ -130,7 +130,6 @@ class AxesArray:
         kept = missing + kept
         order = tuple(kept.index(axis) for axis in axes)
         if order != tuple(range(len(order))):
-            array = array if hasattr(array, "transpose") else np.asarray(array)
             array = array.transpose(order)
         return self.with_data(array, axes)
 
@@ -138,6 +137,16 @@ class AxesArray:
         """Every position along the given axes, the last fastest: ``{"T": 0, "Z": 0}``, ..."""
         for index in product(*(range(self.sizes[axis]) for axis in axes)):
             yield dict(zip(axes, index, strict=True))
+
+
+def _sliceable(data: ArrayLike) -> Any:
+    """What may be sliced, transposed and given new axes without being read: numpy or dask."""
+    if isinstance(data, np.ndarray) or hasattr(data, "dask"):
+        return data
+    from dask.array import from_array
+
+    chunks = getattr(data, "chunks", None)
+    return from_array(data, chunks=chunks or "auto", name=False)
 
 
 def check_axes(axes: str, shape: tuple[int, ...]) -> None:

@@ -91,12 +91,10 @@ def intensity_range(image: ArrayLike, percentiles: Percentiles | None = None) ->
         raise InputError(
             "the image holds no finite value (all NaN or infinite); check how it was made or read"
         )
-    last = values.size - 1
-    low, high = (round(p / 100 * last) for p in (percentiles.low, percentiles.high))
-    ordered = np.partition(values, (low, high))
-    if ordered[low] == ordered[high]:
+    low, high = _ranked(values, percentiles.low), _ranked(values, percentiles.high)
+    if low == high:
         return Range(float(values.min()), float(values.max()))
-    return Range(float(ordered[low]), float(ordered[high]))
+    return Range(low, high)
 
 
 def sample_windows(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
@@ -114,7 +112,7 @@ def sample_windows(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     ]
     counts = _counts(shape, window)
     starts = [
-        [round((n - w) * (i + 0.5) / c) for i in range(c)]
+        [min(max(0, (n * (2 * i + 1) // c - w) // 2), n - w) for i in range(c)]
         for n, w, c in zip(shape, window, counts, strict=True)
     ]
     for corner in product(*starts):
@@ -122,27 +120,40 @@ def sample_windows(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
 
 
 def _counts(shape: tuple[int, ...], window: list[int]) -> list[int]:
-    """How many windows fit along each axis, their gaps alike, within the budget."""
+    """How many windows there are along each axis, their gaps alike, within the budget."""
     budget = max(1, SAMPLES // prod(window))
+    most = [ceil(n / w) for n, w in zip(shape, window, strict=True)]
     counts = [1] * len(shape)
-    while True:
+    while counts != most:
         # neighbours along z look alike: one slice stands for a few
-        gaps = [n / (max(w, 8) * c) for n, w, c in zip(shape, window, counts, strict=True)]
+        gaps = [
+            n / (max(w, 8) * c) if c < m else 0
+            for n, w, c, m in zip(shape, window, counts, most, strict=True)
+        ]
         axis = gaps.index(max(gaps))
         more = counts.copy()
-        more[axis] = min(counts[axis] + ceil(counts[axis] / 8), ceil(shape[axis] / window[axis]))
-        if more == counts or prod(more) > budget:
-            return counts
+        more[axis] = min(counts[axis] + ceil(counts[axis] / 8), most[axis])
+        if prod(more) > budget:
+            break
         counts = more
+    return counts
 
 
 def _read(image: ArrayLike, key: tuple[slice, ...]) -> np.ndarray:
     values = np.asarray(image[key]).ravel()
-    return values.view(np.uint8) if values.dtype == bool else values
+    if values.dtype.itemsize == 1:  # numpy selects among 16-bit numbers faster than among bytes
+        return values.astype(np.int16)
+    return values
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind != "f":
-        return values.view(np.uint8) if values.dtype == bool else values
+        return values
     finite = np.isfinite(values)
     return values if finite.all() else values[finite]
+
+
+def _ranked(values: np.ndarray, percent: float) -> float:
+    """The value with this share of the others below it."""
+    rank = round(percent / 100 * (values.size - 1))
+    return float(np.partition(values, rank)[rank])

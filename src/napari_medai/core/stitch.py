@@ -35,7 +35,7 @@ class LabelCanvas:
     Parameters
     ----------
     chunks
-        Chunk shape on disk; by default about a million pixels, wide along the last two axes.
+        Chunk shape on disk; by default 512 x 512, in 3D 16 x 256 x 256.
 
     Raises
     ------
@@ -110,6 +110,12 @@ class LabelCanvas:
         for label in self._parent:
             labels[label] = labels[self._root(label)]
         return labels
+
+    def oversized_labels(self) -> np.ndarray:
+        """Labels in the result of the objects that `oversized` counts."""
+        pieces = np.fromiter(self._cut, np.int64, len(self._cut))
+        found: np.ndarray = np.unique(self.final_labels()[pieces])
+        return found
 
     def result(self) -> Any:
         """The label image, labels 1 to `count`: an array, or the zarr array on disk.
@@ -278,7 +284,7 @@ def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    edges = (1024, 1024)[-len(shape) :] if len(shape) < 3 else (16, 256, 256)
+    edges = (512, 512)[-len(shape) :] if len(shape) < 3 else (16, 256, 256)
     edges = (1,) * (len(shape) - len(edges)) + edges
     return tuple(max(1, min(n, edge)) for n, edge in zip(shape, edges, strict=True))
 

@@ -107,7 +107,7 @@ def _summits(votes: Tensor, weight: Tensor, cells: tuple[int, ...]) -> Tensor:
     blur, climb = _POOLS[len(cells)]
     density = torch.zeros(_product(cells), device=votes.device).index_add_(0, votes, weight)
     density = density.reshape(1, 1, *cells)
-    for _ in range(2):
+    for _ in range(3):
         density = blur(density, 3, stride=1, padding=1)
     higher: Tensor = climb(density, 5, stride=1, padding=2, return_indices=True)[1].flatten()
     while True:

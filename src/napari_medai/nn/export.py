@@ -40,11 +40,12 @@ def exported(net: nn.Module, folder: Path, *, low: float, high: float) -> NetFil
     raw, ready = _test_images(net, low, high)
     script = folder / "torchscript.pt"
     with torch.inference_mode(), warnings.catch_warnings():
-        # Tracing warns of Python numbers (strides); they are constants of the architecture.
+        # Tracing warns of Python numbers (strides), which are constants of the architecture, and
+        # newer PyTorch of TorchScript itself, which is still what other programs read.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(net, ready)  # type: ignore[no-untyped-call]
         output = net(ready)
-    torch.jit.save(traced, str(script))
+        torch.jit.save(traced, str(script))  # type: ignore[no-untyped-call]
     return NetFiles(weights, script, raw, output.numpy(), torch.__version__.split("+")[0])
 
 

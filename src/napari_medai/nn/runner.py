@@ -61,8 +61,7 @@ class ScoreNet:
 
     def __call__(self, tiles: Sequence[np.ndarray]) -> list[Tensor]:
         """Scores (channels_out, \\*space) of each tile (channels, \\*space), on the device."""
-        stacked = tiles[0][None] if len(tiles) == 1 else np.stack(tiles)
-        images = torch.from_numpy(np.ascontiguousarray(stacked, dtype=np.float32))
+        images = torch.from_numpy(np.stack(tiles).astype(np.float32, copy=False))
         if self.device.type != "cpu":
             images = images.to(self.device)
         return list(self.scores(images))

@@ -22,6 +22,10 @@ from napari_medai.core.tiling import Block
 LARGEST_IN_MEMORY = 1 << 31
 """Bytes of labels beyond which a result is written to disk."""
 
+BAND = 1 << 24
+"""Pixels measured at a time."""
+CHUNK = 512
+
 Decode = Callable[[Any], tuple[np.ndarray, np.ndarray, np.ndarray]]
 Position = dict[str, int]
 
@@ -102,7 +106,7 @@ class Assembly:
             self._array = (
                 np.zeros(layout.shape, np.int32)
                 if out is None
-                else new_label_store(out, layout.shape)
+                else new_label_store(out, layout.shape, _plane_chunks(layout))
             )
         else:
             self._canvas = LabelCanvas(layout.plane_shape, out=out)
@@ -117,10 +121,8 @@ class Assembly:
             self._canvas = LabelCanvas(self.layout.plane_shape)
         labels, centres, sure = self.decode(scores)
         table = self._canvas.add(block, labels, centres)
-        within = {self.layout.axes.index(axis): at for axis, at in position.items()}
-        sums = Sums.of(
-            labels, sure, image=image, corner=[w.start for w in block.read], within=within
-        )
+        corner = [window.start for window in block.read]
+        sums = Sums.of(labels, sure, image=image, corner=corner, within=self._within(position))
         self._pending.append((table, sums))
 
     def end_plane(self, position: Position) -> None:
@@ -129,10 +131,12 @@ class Assembly:
         assert canvas is not None, "a plane has at least one block"
         self.oversized += canvas.oversized
         final = canvas.final_labels()
+        plane = canvas.result()
+        if canvas.oversized:
+            self._recount(position, plane, final, canvas.oversized_labels())
         if not self._stacked:
             self._flush(final)
             return
-        plane = canvas.result()
         if self._linker is not None:
             linked = self._linker.add(plane)
             final = linked[final].astype(np.int64)
@@ -168,10 +172,54 @@ class Assembly:
         plane = plane.transpose(order)
         return np.where(plane > 0, plane + self._last, 0) if self._last else plane
 
+    def _within(self, position: Position) -> dict[int, int]:
+        return {self.layout.axes.index(axis): at for axis, at in position.items()}
+
+    def _recount(
+        self, position: Position, plane: Any, final: np.ndarray, joined: np.ndarray
+    ) -> None:
+        """Measure objects joined from pieces again, as they lie in the result.
+
+        Pieces overlap, so what their blocks added up counts pixels twice; only their score, the
+        mean over the pieces, is taken from there.
+        """
+        sizes, scores = np.zeros(len(final)), np.zeros(len(final))
+        for table, sums in self._pending:
+            sizes += np.bincount(final[table[1:]], sums.size, minlength=len(final))
+            scores += np.bincount(final[table[1:]], sums.score, minlength=len(final))
+            table[np.isin(final[table], joined)] = 0
+        place = np.zeros(len(final), np.int32)
+        place[joined] = np.arange(1, len(joined) + 1)
+        image = self.layout.plane(position).data
+        band = max(1, BAND // prod(plane.shape[1:]))
+        for start in range(0, plane.shape[0], band):
+            labels = place[np.asarray(plane[start : start + band])]
+            sums = Sums.of(
+                labels,
+                (scores / np.maximum(sizes, 1))[joined],
+                image=np.asarray(image[:, start : start + band]),
+                corner=[start] + [0] * (labels.ndim - 1),
+                within=self._within(position),
+            )
+            self._pending.append((np.append(0, self._first(final, joined)), sums))
+
+    @staticmethod
+    def _first(final: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """For each label of the result, a label of the canvas that became it."""
+        back = np.zeros(len(final), np.int64)
+        back[final] = np.arange(len(final))
+        return np.asarray(back[labels])
+
     def _flush(self, final: np.ndarray) -> None:
         for table, sums in self._pending:
             self.table.add(final[table][1:], sums)
         self._pending.clear()
+
+
+def _plane_chunks(layout: Layout) -> list[int]:
+    """Chunks of a stack that is written plane by plane: never across planes."""
+    sizes = layout.image.sizes
+    return [min(sizes[a], CHUNK) if a in layout.space else 1 for a in layout.axes]
 
 
 def _temporary_store() -> Path:

@@ -232,7 +232,7 @@ def _scored(
     blocks = plan_blocks(
         shape,
         size=params.block or _block_edge(shape),
-        overlap=_overlap(seen, len(shape)),
+        overlap=_overlap(seen, net.halo),
         multiple=net.multiple,
     )
     tile = params.tile or TILE[len(shape)]
@@ -327,6 +327,6 @@ def _block_edge(shape: tuple[int, ...]) -> int | tuple[int, ...]:
     return max(shape) if prod(shape) <= LARGEST_BLOCK else BLOCK[len(shape)]
 
 
-def _overlap(seen: Magnification, ndim: int) -> tuple[int, ...]:
-    """Three objects' width, so that objects far larger than the typical one are seen whole."""
-    return tuple(max(32, round(3 * diameter)) for diameter in seen.diameters[-ndim:])
+def _overlap(seen: Magnification, halo: tuple[int, ...]) -> tuple[int, ...]:
+    """Two objects' width, seen with the context that the net needs."""
+    return tuple(round(2 * w) + h for w, h in zip(seen.diameters, halo, strict=True))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DIAMETER = 24.0
 """Diameter in pixels to which objects are brought, where training starts from nothing."""
-ZOOM_RANGE = 1.6
+ZOOM_RANGE = 1.75
 """Factor within which a trained model knows objects of other sizes."""
 CROP = {2: 192, 3: 48}
 NETS: dict[int, dict[str, Any]] = {
@@ -313,23 +313,25 @@ def package_trained(
     objective: InstanceObjective,
     *,
     recipe: Mapping[str, Any],
+    scores: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Model:
     """The best weights of a training as a model package.
 
     The foreground is shifted so that the probability that separated held-out objects best is
-    0.5: thresholds then mean the same for every model.
+    0.5: thresholds then mean the same for every model. ``scores`` are figures on images that
+    training did not see; without them, the card shows those on the held-out ones.
     """
     from napari_medai.nn.export import exported
     from napari_medai.nn.runner import built_net
 
     net = built_net(*spec.architecture)
     net.load_state_dict(trained.state)
-    scores = objective.calibrate(net)
+    found = objective.calibrate(net)
     config = {
         **spec.config,
-        "recipe": {**recipe, "calibrated_threshold": scores.pop("threshold")},
-        "scores": {"held out": {k: round(v, 4) for k, v in scores.items() if k != "score"}},
+        "recipe": {**recipe, "calibrated_threshold": found["threshold"]},
+        "scores": scores or {"held out": {k: round(found[k], 3) for k in ("AP50", "mAP")}},
     }
     with tempfile.TemporaryDirectory(prefix="napari-medai-") as scratch:
         files = exported(net, Path(scratch), **spec.config["intensity"])
