@@ -86,6 +86,7 @@ def predict(
     """
     run = _Run(net, shape)
     pending = _grouped(plan_tiles(shape, size=tile, halo=net.halo, multiple=net.multiple))
+    whole = tuple(slice(0, n) for n in shape)
     done = 0
     while pending:
         batch = _next_batch(pending, run.batch)
@@ -93,8 +94,11 @@ def predict(
         if results is None:
             pending = run.relieved(pending, batch)
             continue
-        for each, result in zip(batch, results, strict=True):
-            run.scores[(slice(None), *each.write)] = result[(slice(None), *each.keep)]
+        if batch[0].write == whole:
+            run.scores = results[0]  # the one tile there is needs no buffer
+        else:
+            for each, result in zip(batch, results, strict=True):
+                run.scores[(slice(None), *each.write)] = result[(slice(None), *each.keep)]
         del results
         pending = pending[len(batch) :]
         done += len(batch)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_medai.nn.runner import ScoreNet
     from napari_medai.tasks.assembly import Layout
 
-EDGE = {2: 384, 3: 96}
+EDGE = {2: 256, 3: 96}
 """Edge of the windows looked at, in pixels of the net."""
 ENOUGH = 5
 """Objects from which a look is trusted."""

@@ -1,0 +1,44 @@
+"""The doors to models and tasks; what is behind them is imported when one is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_medai.core.axes import AxesArray
+from napari_medai.core.steps import Steps
+
+if TYPE_CHECKING:
+    from napari_medai.models.package import Model
+    from napari_medai.tasks.segment import Segmentation, SegmentParams
+
+
+def segmentation_models() -> list[Model]:
+    """The models for segmenting, shipped ones first."""
+    from napari_medai.models.registry import list_models
+
+    return list(list_models("segment"))
+
+
+def params_class() -> type[SegmentParams]:
+    """The parameters of segmenting."""
+    from napari_medai.tasks.segment import SegmentParams
+
+    return SegmentParams
+
+
+def segment_steps(image: AxesArray, model: Model, params: SegmentParams) -> Steps[Segmentation]:
+    """Segment an image; called in a thread."""
+    from napari_medai.ui.preload import smooth_imports
+
+    with smooth_imports():
+        import napari_medai.nn.runner  # noqa: F401  (the task will want it)
+        from napari_medai.tasks.segment import segment_steps as steps
+
+    return (yield from steps(image, model, params))
+
+
+def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation:
+    """The kept scores of a result, decoded with other parameters; called in a thread."""
+    from napari_medai.tasks.segment import redecoded as decoded
+
+    return decoded(segmentation, params)

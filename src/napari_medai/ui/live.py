@@ -1,0 +1,92 @@
+"""The result that the sliders still move: its scores, and the layer that shows them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medai.ui.layers import Place, labels_layer, placed_record
+from napari_medai.ui.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+    from napari_medai.tasks.segment import Segmentation, SegmentParams
+
+THIN_SPACE = "\u202f"
+
+
+class LiveResult:
+    """A run's result and its Labels layer, until the user takes the layer over.
+
+    It may be made in a thread, where a large layer takes a while; it is shown in the main one.
+    """
+
+    def __init__(self, result: Segmentation, params: SegmentParams, source: Source, *, model: str):
+        self.result, self.params, self.model = result, params, model
+        self.source_layer = source.layer
+        self._place: Place = source.place
+        self.layer: Labels = labels_layer(result, source.place)
+        self._edited = self._writing = False
+        for event in (self.layer.events.paint, self.layer.events.data):
+            event.connect(self._notice)
+
+    def problem(self, viewer: ViewerModel) -> str:
+        """Why the layer cannot follow the sliders; nothing if it can."""
+        if self.layer not in viewer.layers:
+            return "The last result was removed. Run again."
+        if self._edited:
+            return "The last result was edited and is left alone. Run again for a new one."
+        if self.result.scores is None:
+            return "The scores were too large to keep. Run again."
+        return ""
+
+    def show(self, result: Segmentation) -> None:
+        """Show other objects from the same scores in the same layer."""
+        import pandas as pd
+
+        with self._own_write():
+            self._write(result.labels)
+            self.layer.features = pd.DataFrame(dict(result.features))
+            record = placed_record(result.record, self._place)
+            self.layer.metadata = {**self.layer.metadata, "medai": record}
+        self.result = result
+
+    def release(self) -> None:
+        """Let the layer go; the scores go with this object."""
+        for event in (self.layer.events.paint, self.layer.events.data):
+            event.disconnect(self._notice)
+
+    def _write(self, labels: Any) -> None:
+        shown = self.layer.data
+        alike = isinstance(shown, np.ndarray) and isinstance(labels, np.ndarray)
+        if alike and (shown.shape, shown.dtype) == (labels.shape, labels.dtype):
+            # Several times faster than new data, for which napari measures the layer again.
+            shown[...] = labels
+            self.layer.refresh(extent=False)
+        else:
+            self.layer.data = labels
+
+    @contextmanager
+    def _own_write(self) -> Iterator[None]:
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
+
+    def _notice(self, event: Any = None) -> None:
+        self._edited = self._edited or not self._writing
+
+
+def counted(live: LiveResult) -> str:
+    """How many objects there are: ``1 302 nuclei``."""
+    count = len(live.result.features.get("index", ()))
+    noun = "nuclei" if live.model == "nuclei" else "objects"
+    noun = {"nuclei": "nucleus", "objects": "object"}[noun] if count == 1 else noun
+    return f"{count:,} {noun}".replace(",", THIN_SPACE)

@@ -1,0 +1,81 @@
+"""The Python that makes a result again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from napari_medai.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+TEMPLATE = """\
+import napari
+import napari_medai as medai
+
+viewer = napari.current_viewer() or napari.Viewer()
+{opened}image = viewer.layers[{layer!r}]
+{result} = medai.{task}(
+    image,
+{arguments})
+viewer.add_layer({result})
+"""
+OPENED = """\
+if {layer!r} not in viewer.layers:
+    viewer.open({path!r})
+"""
+RESULTS = {"segment": "labels", "detect": "boxes", "denoise": "clean"}
+
+
+def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str:
+    """Python code that makes a result again, from its layer or its record.
+
+    ``path`` is the file that the source layer came from, opened where the layer is missing.
+
+    Raises
+    ------
+    InputError
+        If the layer was not made by napari-medai.
+    """
+    record = source if isinstance(source, Mapping) else source.metadata.get("medai")
+    if not isinstance(record, Mapping):
+        raise InputError(
+            f"layer {getattr(source, 'name', '')!r} has no record of how it was made; "
+            "choose a layer that napari-medai made"
+        )
+    origin = record.get("source")
+    origin = origin if isinstance(origin, Mapping) else {}
+    task = str(record.get("task", "segment"))
+    layer = str(origin.get("layer", "image"))
+    return TEMPLATE.format(
+        opened=OPENED.format(layer=layer, path=path) if path else "",
+        layer=layer,
+        result=RESULTS.get(task, "result"),
+        task=task,
+        arguments=_arguments(record, origin),
+    )
+
+
+def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
+    """One line a keyword argument."""
+    model = record.get("model", "nuclei")
+    lines = {"model": repr(str(model["name"] if isinstance(model, Mapping) else model))}
+    if origin.get("axes"):
+        lines["axes"] = repr(str(origin["axes"]))
+    if origin.get("window"):
+        cuts = ", ".join(
+            f"{axis!r}: slice({start}, {stop})" for axis, (start, stop) in origin["window"].items()
+        )
+        lines["window"] = f"{{{cuts}}}"
+    lines |= {name: repr(value) for name, value in parameters(record).items()}
+    return "".join(f"    {name}={value},\n" for name, value in lines.items())
+
+
+def parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter of the task in a record."""
+    values = record.get("parameters", {})
+    if dataclasses.is_dataclass(values) and not isinstance(values, type):
+        return dataclasses.asdict(values)
+    return dict(values)

@@ -1,0 +1,300 @@
+"""The Segment widget: collects, starts, shows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import (
+    QApplication,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_medai.core.axes import CHANNEL
+from napari_medai.core.errors import MedaiError
+from napari_medai.core.steps import Step, Steps
+from napari_medai.ui import engine
+from napari_medai.ui.device import DevicePicker
+from napari_medai.ui.form import Form
+from napari_medai.ui.layers import placed_record
+from napari_medai.ui.live import LiveResult, counted
+from napari_medai.ui.models import ModelPicker
+from napari_medai.ui.region import Region
+from napari_medai.ui.script import script
+from napari_medai.ui.settings import remember, remembered
+from napari_medai.ui.source import Source, SourceRows
+from napari_medai.ui.worker import Latest, Outcome, start_steps
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_medai.models.package import Model
+    from napari_medai.tasks.segment import Segmentation, SegmentParams
+
+WIDGET = "segment"
+LIVE = ("threshold", "min_size")
+
+
+class SegmentWidget(QWidget):
+    """Segment an image layer; the result is one new Labels layer a run."""
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._worker: Any = None
+        self._live: LiveResult | None = None
+        self._started = 0.0
+        self.models = ModelPicker(engine.segmentation_models)
+        self.params = Form(engine.params_class(), sliders=LIVE, parent=self)
+        self.device = DevicePicker()
+        self._lay_out()
+        self._decoding = Latest(self._show_decoded, title="Decoding", parent=self)
+        self.models.picked.connect(self._take_model_defaults)
+        self.params.changed.connect(self._follow_slider)
+        self.source.changed.connect(self._enable)
+        self.run_button.clicked.connect(self.run)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.copy_button.clicked.connect(self.copy_script)
+        self._recall()
+        self._enable()
+
+    # What the user does
+
+    def run(self) -> None:
+        """Start a run with what the form says."""
+        if self._worker is not None:
+            return
+        try:
+            source, model = self.source.source(), self.models.model()
+            params = self._params()
+        except MedaiError as error:
+            self._tell(str(error))
+            return
+        self._remember()
+        self._decoding.forget()
+        self._started = time.perf_counter()
+        self.notes.clear()
+        self.status.setText("Starting …")
+        self.progress.setRange(0, 0)
+        self.progress.show()
+        # napari's activity dock handles events when it gets a bar: no second click in between.
+        self.run_button.setEnabled(False)
+        self._worker = start_steps(
+            partial(_live_steps, source, model, params),
+            title="Segmentation",
+            on_step=self._show_step,
+            on_result=partial(self._finish, source),
+            on_error=self._fail,
+            on_cancelled=self._show_cancelled,
+            parent=self,
+        )
+        self._enable()
+
+    def cancel(self) -> None:
+        """Stop the run at its next step."""
+        if self._worker is not None:
+            self._worker.quit()
+            self.status.setText("Cancelling …")
+
+    def copy_script(self) -> None:
+        """Put the Python that makes this result on the clipboard."""
+        try:
+            source = self.source.source()
+            record = {
+                "task": "segment",
+                "model": self.models.model().name,
+                "parameters": self.params.values() | {"device": self.device.value()},
+            }
+        except MedaiError as error:
+            self._tell(str(error))
+            return
+        text = script(placed_record(record, source.place), path=source.layer.source.path)
+        if (clipboard := QApplication.clipboard()) is not None:
+            clipboard.setText(text)
+        show_info("The script is on the clipboard.")
+
+    # What a run reports
+
+    def _show_step(self, step: Step) -> None:
+        self.progress.setRange(0, step.total)
+        self.progress.setValue(step.done)
+        if step.text:
+            self.status.setText(step.text)
+
+    def _finish(self, source: Source, live: LiveResult) -> None:
+        seconds = time.perf_counter() - self._started
+        if self._live is not None:
+            self._live.release()
+        self._live, result = live, live.result
+        self._viewer.add_layer(live.layer)
+        self._idle()
+        speed = _pixels(source) / 1e6 / seconds
+        self.status.setText(f"{counted(live)} · {seconds:.1f} s · {speed:.1f} Mpx/s")
+        notes = list(result.notes)
+        if source.layer not in self._viewer.layers:
+            notes.append(
+                f"Layer {source.place.name!r} was removed while it was segmented; "
+                "the result lies where it was."
+            )
+        self.notes.setText("\n".join(notes))
+
+    def _fail(self, sentence: str) -> None:
+        self._idle()
+        self._tell(sentence)
+
+    def _tell(self, sentence: str) -> None:
+        self.status.setText(sentence)
+        show_error(sentence)
+
+    def _show_cancelled(self) -> None:
+        self._idle()
+        self.status.setText("Cancelled; nothing was changed.")
+
+    # Sliders
+
+    def _follow_slider(self, name: str) -> None:
+        live = self._live
+        if name not in LIVE or live is None or self._worker is not None:
+            return
+        other = live.source_layer is not self.source.layers.layer()
+        if other or live.model != self.models.combo.currentText():
+            return
+        if problem := live.problem(self._viewer):
+            self.status.setText(problem)
+            return
+        params = replace(live.params, **{key: self.params.value(key) for key in LIVE})
+        self._decoding.request(partial(_decoded, live, params))
+
+    def _show_decoded(self, outcome: Outcome[Any]) -> None:
+        if outcome.result is None:
+            self.status.setText(outcome.error)
+            return
+        live: LiveResult = outcome.result[0]
+        result, seconds = outcome.result[1:]
+        if live is not self._live:
+            return
+        if problem := live.problem(self._viewer):
+            self.status.setText(problem)
+            return
+        live.show(result)
+        self.status.setText(f"{counted(live)} · decoded again in {1000 * seconds:.0f} ms")
+
+    # The form
+
+    def _params(self) -> SegmentParams:
+        return engine.params_class()(**self.params.values() | {"device": self.device.value()})
+
+    def _take_model_defaults(self) -> None:
+        config = self.models.model().config
+        self.params.set_values({key: config[key] for key in LIVE if key in config})
+
+    def _recall(self) -> None:
+        stored = remembered(WIDGET)
+        self.models.choose(str(stored.get("model", "")))
+        if self.models.combo.count():
+            self._take_model_defaults()
+        else:
+            self.status.setText(self.models.problem or "No model is installed.")
+        if stored.get("model") == self.models.combo.currentText():
+            self.params.set_values(stored.get("parameters", {}))
+        self.device.set_value(str(stored.get("device", self.device.value())))
+        names = [region.value for region in Region]
+        if stored.get("region") in names:
+            self.source.region.setCurrentIndex(names.index(stored["region"]))
+
+    def _remember(self) -> None:
+        remember(
+            WIDGET,
+            {
+                "model": self.models.combo.currentText(),
+                "parameters": self.params.values(),
+                "device": self.device.value(),
+                "region": self.source.region.currentText(),
+            },
+        )
+
+    def _enable(self) -> None:
+        running = self._worker is not None
+        ready = self.source.layers.layer() is not None and not self.source.problem()
+        self.run_button.setEnabled(not running and ready and self.models.combo.count() > 0)
+        self.cancel_button.setEnabled(running)
+        self.copy_button.setEnabled(ready)
+
+    def _idle(self) -> None:
+        self._worker = None
+        self.progress.hide()
+        self._enable()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self.models)
+        self.source = SourceRows(self._viewer, form, parent=self)
+        form.addRow("Device", self.device)
+        objects = QGroupBox("Objects")
+        objects.setToolTip("After a run, threshold and minimum size act at once, without the net")
+        rows = QFormLayout(objects)
+        more, others = QWidget(), QFormLayout()
+        more.setLayout(others)
+        for name, field in self.params.fields.items():
+            if name == "device":
+                continue
+            place = rows if name in (*LIVE, "diameter") else others
+            place.addRow(field.label, self.params.controls[name])
+        advanced = QCollapsible("Advanced")
+        advanced.addWidget(more)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(objects)
+        layout.addWidget(advanced)
+        self._lay_out_end(layout)
+
+    def _lay_out_end(self, layout: QVBoxLayout) -> None:
+        self.run_button = QPushButton("Run")
+        self.run_button.setToolTip("Segment the layer; the result is a new Labels layer")
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Stop at the next tile; nothing is changed")
+        self.copy_button = QPushButton("Copy as Python")
+        self.copy_button.setToolTip("Put a script that makes this result on the clipboard")
+        buttons = QHBoxLayout()
+        for button in (self.run_button, self.cancel_button, self.copy_button):
+            buttons.addWidget(button)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setMaximumHeight(8)
+        self.progress.hide()
+        self.status = QLabel("Not run yet.")
+        self.notes = QLabel()
+        for label in (self.status, self.notes):
+            label.setWordWrap(True)
+        layout.addLayout(buttons)
+        for widget in (self.progress, self.status, self.notes):
+            layout.addWidget(widget)
+        layout.addStretch()
+
+
+def _pixels(source: Source) -> int:
+    return int(np.prod([n for axis, n in source.image.sizes.items() if axis != CHANNEL]))
+
+
+def _live_steps(source: Source, model: Model, params: SegmentParams) -> Steps[LiveResult]:
+    result = yield from engine.segment_steps(source.image, model, params)
+    return LiveResult(result, params, source, model=model.name)
+
+
+def _decoded(live: LiveResult, params: SegmentParams) -> tuple[LiveResult, Segmentation, float]:
+    started = time.perf_counter()
+    result = engine.redecoded(live.result, params)
+    return live, result, time.perf_counter() - started
