@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.objects import compact_labels, object_features, smallest_label_dtype
+from napari_medai.core.objects import compact_labels, object_features
 
 LABELS = np.array(
     [
@@ -17,7 +17,9 @@ IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 
 def test_columns_by_hand() -> None:
-    table = object_features(LABELS, image=IMAGE, score=[0.5, 0.25], spacing=(2.0, 0.5))
+    table = object_features(
+        LABELS, image=IMAGE[None], score=[0.5, 0.25], spacing={"Y": 2.0, "X": 0.5}
+    )
     assert list(table) == [
         "index",
         "score",
@@ -38,7 +40,7 @@ def test_volume_and_centroid_in_3d() -> None:
     labels = np.zeros((4, 3, 4), dtype=np.uint16)
     labels[2] = LABELS
     labels[3, 0, 0] = 9
-    table = object_features(labels, spacing=(3, 1, 1), axes="ZYX")
+    table = object_features(labels, spacing={"Z": 3}, axes="ZYX")
     np.testing.assert_array_equal(table["volume"], [12, 9])
     np.testing.assert_array_equal(table["centroid-z"], [2, 7 / 3])
     np.testing.assert_array_equal(table["centroid-x"], [1.5, 2])
@@ -46,12 +48,12 @@ def test_volume_and_centroid_in_3d() -> None:
 
 
 def test_colours_are_averaged() -> None:
-    table = object_features(LABELS, image=np.stack([IMAGE, IMAGE, IMAGE + 3], axis=-1))
+    table = object_features(LABELS, image=np.stack([IMAGE, IMAGE, IMAGE + 3]))
     np.testing.assert_allclose(table["mean_intensity"], [4.5, 10])
 
 
 def test_nothing_gives_empty_columns() -> None:
-    table = object_features(np.zeros((3, 3), dtype=np.int32), image=np.zeros((3, 3)), score=[])
+    table = object_features(np.zeros((3, 3), dtype=np.int32), image=np.zeros((1, 3, 3)), score=[])
     assert {name: len(column) for name, column in table.items()} == dict.fromkeys(table, 0)
 
 
@@ -64,7 +66,7 @@ def test_compact_labels(values: list[int]) -> None:
 
 
 def test_labels_that_are_not_contiguous_in_memory() -> None:
-    table = object_features(np.asfortranarray(LABELS)[::-1], image=IMAGE[::-1])
+    table = object_features(np.asfortranarray(LABELS)[::-1], image=IMAGE[None, ::-1])
     np.testing.assert_array_equal(table["mean_intensity"], [3.5, 9])
     np.testing.assert_array_equal(table["centroid-y"], [1.5, 0.5])
 
@@ -74,10 +76,5 @@ def test_unfit_input() -> None:
         object_features(LABELS.astype(float))
     with pytest.raises(InputError, match="as many scores"):
         object_features(LABELS, score=[1.0])
-    with pytest.raises(InputError, match="same pixels"):
-        object_features(LABELS, image=IMAGE[:2])
-
-
-def test_smallest_label_dtype() -> None:
-    assert smallest_label_dtype(2**31 - 1) == np.int32
-    assert smallest_label_dtype(2**31) == np.int64
+    with pytest.raises(InputError, match="do not fit"):
+        object_features(LABELS, image=IMAGE[None, :2])

@@ -161,9 +161,7 @@ def test_a_name_that_is_taken_is_refused_before_training(pairs: list[Pair]) -> N
             "one frame at a time",
         ),
         (
-            lambda p: [
-                Pair(AxesArray(np.zeros((c, 96, 96)), "CYX"), p[0].labels) for c in (2, 3)
-            ],
+            lambda p: [Pair(AxesArray(np.zeros((c, 96, 96)), "CYX"), p[0].labels) for c in (2, 3)],
             "same number of channels",
         ),
     ],

@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from napari_medai.core.errors import InputError
+from napari_medai.core.view import View
 
 SPACE = "ZYX"
 CHANNEL = "C"
@@ -140,13 +141,8 @@ class AxesArray:
 
 
 def _sliceable(data: ArrayLike) -> Any:
-    """What may be sliced, transposed and given new axes without being read: numpy or dask."""
-    if isinstance(data, np.ndarray) or hasattr(data, "dask"):
-        return data
-    from dask.array import from_array
-
-    chunks = getattr(data, "chunks", None)
-    return from_array(data, chunks=chunks or "auto", name=False)
+    """What may be sliced, transposed and given new axes without being read."""
+    return data if hasattr(data, "transpose") else View.of(data)
 
 
 def check_axes(axes: str, shape: tuple[int, ...]) -> None:

@@ -1,17 +1,14 @@
-"""What is measured of each object of a label image."""
+"""What is measured of each object of a label image, at once or block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from napari_medai.core.axes import SPACE
 from napari_medai.core.errors import InputError
-
-
-def smallest_label_dtype(count: int) -> np.dtype[np.int32] | np.dtype[np.int64]:
-    """int32, or int64 if there are more objects than that holds."""
-    return np.dtype(np.int32) if count <= np.iinfo(np.int32).max else np.dtype(np.int64)
 
 
 def object_features(
@@ -19,7 +16,7 @@ def object_features(
     *,
     image: np.ndarray | None = None,
     score: Sequence[float] | np.ndarray | None = None,
-    spacing: Sequence[float] | None = None,
+    spacing: Mapping[str, float] | None = None,
     axes: str = "YX",
 ) -> dict[str, np.ndarray]:
     """A table with a row for each object, by rising label.
@@ -27,44 +24,140 @@ def object_features(
     Parameters
     ----------
     labels
-        Whole numbers, 0 is background. 2D gives ``area``, 3D ``volume``, in units of ``spacing``.
+        Whole numbers, 0 is background, over ``axes``.
     image
-        Of the shape of ``labels``, or with channels behind (RGB: their mean is measured).
+        (channels, \\*labels.shape); the channels' mean is measured.
     score
         One number for each object, by rising label.
     spacing
-        The step along each axis, 1 if not given.
+        The step along each axis, 1 where none is given.
 
     Returns
     -------
     dict
-        ``index`` (the label), ``score`` if given, ``area`` or ``volume``, ``mean_intensity`` if an
-        image is given, and ``centroid-y``, ``centroid-x`` ... in pixels of the label image.
+        The columns of `ObjectTable.features`; ``score`` and ``mean_intensity`` only where they
+        are given.
     """
     if labels.dtype.kind not in "biu" or len(axes) != labels.ndim:
         raise InputError(
             f"labels must be whole numbers with axes {axes!r}, "
             f"got {labels.dtype} values of shape {labels.shape}"
         )
+    if image is not None and image.shape[1:] != labels.shape:
+        raise InputError(
+            f"image of shape {image.shape} and labels of shape {labels.shape} do not fit; the "
+            "image must have the shape of the labels, with channels before"
+        )
     where = np.flatnonzero(labels)
     index, row = compact_labels(labels.reshape(-1)[where])
-    sizes = np.bincount(row, minlength=len(index))
-    features: dict[str, np.ndarray] = {"index": index}
-    if score is not None:
-        if len(score) != len(index):
-            raise InputError(f"{len(index)} objects need as many scores, got {len(score)}")
-        features["score"] = np.asarray(score, dtype=np.float32)
-    pixel = float(np.prod(spacing if spacing is not None else 1.0))
-    features["area" if labels.ndim == 2 else "volume"] = sizes * pixel
-    if image is not None:
-        sums = np.bincount(
-            row, weights=_values_at(image, labels.shape, where), minlength=len(index)
-        )
-        features["mean_intensity"] = sums / sizes
-    for axis, position in zip(axes, _positions(where, labels.shape), strict=True):
-        sums = np.bincount(row, weights=position, minlength=len(index))
-        features[f"centroid-{axis.lower()}"] = sums / sizes
-    return features
+    if score is not None and len(score) != len(index):
+        raise InputError(f"{len(index)} objects need as many scores, got {len(score)}")
+    own = np.zeros(labels.shape, np.int32)
+    own.reshape(-1)[where] = row + 1
+    sure = np.zeros(len(index)) if score is None else np.asarray(score, dtype=float)
+    seen = np.zeros((1, *labels.shape), np.uint8) if image is None else image
+    table = ObjectTable()
+    table.add(index, Sums.of(own, sure, image=seen, corner=(0,) * labels.ndim))
+    space = "".join(axis for axis in axes if axis in SPACE)
+    columns = table.features(axes=axes, space=space, spacing=spacing or {})
+    unknown = {"score": score, "mean_intensity": image}
+    return {name: column for name, column in columns.items() if unknown.get(name, 1) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What was added up of each object of one block: row i is object i + 1."""
+
+    size: np.ndarray
+    score: np.ndarray
+    intensity: np.ndarray
+    position: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        labels: np.ndarray,
+        scores: np.ndarray,
+        *,
+        image: np.ndarray,
+        corner: Sequence[int],
+        within: Mapping[int, int] | None = None,
+    ) -> Sums:
+        """Of labels 1 to n, where n is the number of scores.
+
+        Parameters
+        ----------
+        image
+            (channels, \\*labels.shape); the channels' mean is measured.
+        corner
+            Where the block begins, along its axes.
+        within
+            Positions of the block along further axes, by their place among all axes.
+        """
+        count = len(scores) + 1
+        where = np.flatnonzero(labels)
+        own = labels.reshape(-1)[where]
+        size = np.bincount(own, minlength=count)[1:]
+        total = np.zeros(count)
+        for channel in image:
+            total += np.bincount(own, channel.reshape(-1)[where], minlength=count)
+        place = []
+        rest = where
+        for length, start in zip(reversed(labels.shape), reversed(corner), strict=True):
+            along = rest % length
+            rest = rest // length
+            place.append(np.bincount(own, along, minlength=count)[1:] + start * size)
+        place.reverse()
+        for axis, position in sorted((within or {}).items()):
+            place.insert(axis, position * size)
+        return cls(size, scores * size, total[1:] / len(image), np.stack(place, axis=1))
+
+
+@dataclass(slots=True)
+class ObjectTable:
+    """Adds up blocks into one row an object."""
+
+    _labels: list[np.ndarray] = field(default_factory=list)
+    _sums: list[Sums] = field(default_factory=list)
+
+    def add(self, labels: np.ndarray, sums: Sums) -> None:
+        """``labels`` (n,) are the final labels of the block's objects, 0 for those left out."""
+        self._labels.append(labels)
+        self._sums.append(sums)
+
+    def features(
+        self, *, axes: str, space: str, spacing: Mapping[str, float]
+    ) -> dict[str, np.ndarray]:
+        """Columns by rising label.
+
+        ``index``, ``score`` (0 to 1), ``area`` (``volume`` where Z is among the axes of
+        ``space``) in squared (cubed) units of the spacing, ``mean_intensity``, and for each axis
+        ``centroid-y``, ... in pixels; axes outside ``space`` give their position, as ``t``.
+        """
+        labels = np.concatenate([np.zeros(0, np.int64), *self._labels]).astype(np.int64)
+        index, row = np.unique(labels, return_inverse=True)
+        kept = index > 0
+
+        def total(parts: list[np.ndarray]) -> np.ndarray:
+            values = np.concatenate([np.zeros(0), *parts])
+            return np.bincount(row, values, minlength=len(index))[kept]
+
+        size = total([sums.size for sums in self._sums])
+        solid = np.maximum(size, 1)
+        pixel = float(np.prod([spacing.get(axis, 1.0) for axis in space]))
+        columns: dict[str, np.ndarray] = {
+            "index": index[kept],
+            "score": (total([s.score for s in self._sums]) / solid).astype(np.float32),
+            "volume" if len(space) == 3 else "area": size * pixel,
+            "mean_intensity": total([s.intensity for s in self._sums]) / solid,
+        }
+        for place, axis in enumerate(axes):
+            along = total([s.position[:, place] for s in self._sums]) / solid
+            if axis in space:
+                columns[f"centroid-{axis.lower()}"] = along
+            else:
+                columns[axis.lower()] = along.round().astype(np.int64)
+        return columns
 
 
 def compact_labels(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,26 +176,3 @@ def compact_labels(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     place = np.zeros(high + 1, dtype=np.intp)
     place[index] = np.arange(len(index))
     return index, place[values]
-
-
-def _values_at(image: np.ndarray, shape: tuple[int, ...], where: np.ndarray) -> np.ndarray:
-    if image.shape == shape:
-        values: np.ndarray = np.asarray(image).reshape(-1)[where]
-        return values
-    if image.shape[:-1] == shape:
-        chosen: np.ndarray = np.asarray(image).reshape(-1, image.shape[-1])[where]
-        return np.asarray(chosen.mean(axis=-1, dtype=np.float64))
-    raise InputError(
-        f"image of shape {image.shape} and labels of shape {shape} do not fit; "
-        "they must show the same pixels"
-    )
-
-
-def _positions(where: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Coordinates of flat indices, one array an axis."""
-    result: list[np.ndarray] = []
-    for length in reversed(shape[1:]):
-        rest = where // length
-        result.append(where - rest * length)
-        where = rest
-    return [where, *reversed(result)]

@@ -40,7 +40,12 @@ class Decoded:
 
 
 def decode(
-    scores: Tensor, *, threshold: float, diameter: float | Sequence[float], min_size: float
+    scores: Tensor,
+    *,
+    threshold: float,
+    diameter: float | Sequence[float],
+    min_size: float,
+    min_score: float = 0.0,
 ) -> Decoded:
     """Objects from score maps.
 
@@ -55,6 +60,8 @@ def decode(
         Diameter of a typical object in pixels, one number or one an axis.
     min_size
         Objects of fewer pixels are dropped.
+    min_score
+        Objects of a lower score are dropped.
     """
     space = scores.shape[1:]
     logit = float(torch.logit(torch.tensor(threshold, dtype=torch.float64)))
@@ -66,21 +73,19 @@ def decode(
     weight = torch.sigmoid(maps[DISTANCE, flat]) + 0.1
     summit = _summits(votes, weight, cells)[votes]
     size = torch.bincount(summit, minlength=_product(cells))
-    kept = size >= max(1.0, min_size)
+    probability = torch.sigmoid(maps[FOREGROUND, flat])
+    total = torch.zeros(_product(cells), device=scores.device).index_add_(0, summit, probability)
+    kept = (size >= max(1.0, min_size)) & (total >= min_score * size)
     identity = torch.cumsum(kept, 0) * kept
     own = identity[summit]
     labels = torch.zeros(_product(space), dtype=torch.int32, device=scores.device)
     labels[flat] = own.to(torch.int32)
-    count = int(identity.max()) if identity.numel() else 0
-    probability = torch.sigmoid(maps[FOREGROUND, flat])
-    total = torch.zeros(count + 1, device=scores.device).index_add_(0, own, probability)
-    sizes = size[kept]
     centres = torch.stack(_unravelled(kept.nonzero()[:, 0], cells), dim=1)
     return Decoded(
         labels=labels.reshape(space),
         centres=(centres + 0.5) * torch.tensor(cell, device=scores.device) - 0.5,
-        scores=total[1:] / sizes.clamp(min=1),
-        sizes=sizes,
+        scores=total[kept] / size[kept],
+        sizes=size[kept],
     )
 
 

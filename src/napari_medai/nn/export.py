@@ -45,7 +45,7 @@ def exported(net: nn.Module, folder: Path, *, low: float, high: float) -> NetFil
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(net, ready)  # type: ignore[no-untyped-call]
         output = net(ready)
-        torch.jit.save(traced, str(script))  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, str(script))
     return NetFiles(weights, script, raw, output.numpy(), torch.__version__.split("+")[0])
 
 

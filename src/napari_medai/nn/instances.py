@@ -113,6 +113,8 @@ class InstanceObjective:
     crop: tuple[int, ...] = (192, 192)
     geometry: crops.Geometry = field(default_factory=crops.Geometry)
     appearance: crops.Appearance = field(default_factory=crops.Appearance)
+    min_size: float = 0.1
+    min_score: float = 0.7
     wild: float = 0.1
     """Chance of a crop at the image's own scale within a factor of 2, so that a first look at an
     image of unknown magnification finds something to measure."""
@@ -227,5 +229,13 @@ class InstanceObjective:
     def _labels(self, example: Example, maps: Tensor, *, threshold: float) -> np.ndarray:
         width = self.diameter / float(self._scale(example))
         size = math.pi * width**2 / 4 if len(self.crop) == 2 else math.pi * width**3 / 6
-        found = decode(maps, threshold=threshold, diameter=width, min_size=0.1 * size)
+        shifted = maps.clone()
+        shifted[FOREGROUND] -= math.log(threshold / (1 - threshold))
+        found = decode(
+            shifted,
+            threshold=0.5,
+            diameter=width,
+            min_size=self.min_size * size,
+            min_score=self.min_score,
+        )
         return np.asarray(found.labels.cpu().numpy())

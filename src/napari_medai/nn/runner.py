@@ -189,11 +189,22 @@ def load_weights(net: nn.Module, path: Path) -> None:
 
 
 def decoded_objects(
-    scores: Tensor, *, threshold: float, diameter: Sequence[float], min_size: float
+    scores: Tensor,
+    *,
+    threshold: float,
+    diameter: Sequence[float],
+    min_size: float,
+    min_score: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`decode` with results as numpy: labels, centres, scores."""
     with torch.inference_mode():
-        found = decoding.decode(scores, threshold=threshold, diameter=diameter, min_size=min_size)
+        found = decoding.decode(
+            scores,
+            threshold=threshold,
+            diameter=diameter,
+            min_size=min_size,
+            min_score=min_score,
+        )
         return found.labels.cpu().numpy(), found.centres.cpu().numpy(), found.scores.cpu().numpy()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.link import SliceLinker
-from napari_medai.core.measure import ObjectTable, Sums
+from napari_medai.core.objects import ObjectTable, Sums
 from napari_medai.core.stitch import LabelCanvas, new_label_store
 from napari_medai.core.tiling import Block
 
@@ -91,7 +91,7 @@ class Assembly:
     def __init__(self, layout: Layout, decode: Decode, *, out: Path | None = None) -> None:
         self.layout = layout
         self.decode = decode
-        self.table = ObjectTable(len(layout.axes))
+        self.table = ObjectTable()
         self.oversized = 0
         self._last = 0
         self._stacked = layout.axes != layout.space

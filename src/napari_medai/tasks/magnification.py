@@ -32,7 +32,9 @@ ENOUGH = 5
 """Objects from which a look is trusted."""
 SURE = 0.8
 """Mean score from which a look is trusted."""
-LOOKS = 3
+LOOKS = 4
+LEAST_SCORE = 0.6
+"""What is found with a lower score is not measured."""
 MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "meter": 1e6}
 
 
@@ -111,7 +113,7 @@ class Surveyor:
             if look.trusted:
                 zooms.insert(0, wanted)
             elif len(looks) == 1:
-                zooms += [first / 3, first * 2]
+                zooms += [first / 3, first * 2, first / 8]
         return looks
 
     def _look(self, zoom: float) -> Look:
@@ -130,6 +132,7 @@ class Surveyor:
                     threshold=0.5,
                     diameter=seen.diameters,
                     min_size=0.03 * seen.typical_size,
+                    min_score=LEAST_SCORE,
                 )
                 sizes.append(np.bincount(found[0].ravel(), minlength=1)[1:])
                 scores.append(found[2])

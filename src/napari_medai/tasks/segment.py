@@ -69,6 +69,17 @@ class SegmentParams:
             "help": "The smallest object kept, as a part of a typical object's area (or volume)",
         },
     ] = 0.1
+    min_score: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.01,
+            "label": "Minimum score",
+            "help": "How sure the model must be of a whole object (its mean foreground "
+            "probability) for it to be kept",
+        },
+    ] = 0.7
     diameter: Annotated[
         float,
         {
@@ -109,6 +120,10 @@ class SegmentParams:
         if not 0 < self.threshold < 1:
             raise InputError(
                 f"threshold is a probability between 0 and 1, got {self.threshold:g}; try 0.5"
+            )
+        if not 0 <= self.min_score <= 1:
+            raise InputError(
+                f"min_score is a probability from 0 to 1, got {self.min_score:g}; try 0.7"
             )
         for name in ("min_size", "diameter", "tile", "block"):
             value = getattr(self, name)
@@ -205,6 +220,7 @@ def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation
         **segmentation.record["parameters"],
         "threshold": params.threshold,
         "min_size": params.min_size,
+        "min_score": params.min_score,
     }
     record = {**segmentation.record, "parameters": parameters}
     return _segmentation(scores.layout, assembly, record, scores, ())
@@ -301,6 +317,7 @@ def _decoder(seen: Magnification, params: SegmentParams) -> Decode:
         threshold=params.threshold,
         diameter=seen.diameters,
         min_size=params.min_size * seen.typical_size,
+        min_score=params.min_score,
     )
 
 

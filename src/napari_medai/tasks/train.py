@@ -17,6 +17,7 @@ from napari_medai.core.steps import Step, Steps
 from napari_medai.models.package import Export, write_model
 from napari_medai.models.registry import own_folder
 from napari_medai.models.spec import Architecture, ModelSpec
+from napari_medai.tasks.segment import SegmentParams
 
 if TYPE_CHECKING:
     from napari_medai.models.model import Model
@@ -141,6 +142,8 @@ def train_steps(
         held_out,
         diameter=float(spec.config["diameter"]),
         channels=len(spec.channels_in),
+        min_size=SegmentParams().min_size,
+        min_score=SegmentParams().min_score,
         crop=(CROP[len(space)],) * len(space),
     )
     net = _net(spec, start, seed=params.seed)
