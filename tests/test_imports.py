@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "io": frozenset({"core", "io"}),
     "tasks": frozenset({"core", "models", "nn", "tasks"}),
     "ui": ALL - {"cli"},
-    "cli": ALL,
+    "commands": ALL - {"cli"} | {"commands"},
+    "cli": ALL | {"commands"},
     "scripting": ALL - {"cli"},
     "__init__": ALL - {"cli"},
     "__main__": ALL,
@@ -34,13 +35,14 @@ MAY_IMPORT = {
 ONLY_LAZILY = {
     "tasks": frozenset({"nn"}),
     "cli": frozenset({"nn", "ui"}),
+    "commands": frozenset({"nn", "ui"}),
     "scripting": frozenset({"nn", "ui"}),
 }
 # Where packages from outside belong.
 HOMES = {
     "torch": frozenset({"nn"}),
     "openvino": frozenset({"nn"}),
-    "napari": frozenset({"ui", "scripting", "cli"}),
+    "napari": frozenset({"ui", "scripting", "commands"}),
     "magicgui": frozenset({"ui"}),
     "qtpy": frozenset({"ui"}),
     "superqt": frozenset({"ui"}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,7 +79,10 @@ class OpenVinoBackend:
         self.device = torch.device("cpu")
         stride = [int(s) for s in net.stride]  # type: ignore[union-attr]
         example = torch.zeros(1, int(net.channels_in), *(4 * s for s in stride))  # type: ignore[arg-type]
-        converted = openvino.convert_model(net.eval().cpu(), example_input=example)
+        with warnings.catch_warnings():
+            # Tracing warns of strides, which are constants, and of TorchScript's age.
+            warnings.simplefilter("ignore")
+            converted = openvino.convert_model(net.eval().cpu(), example_input=example)
         converted.reshape({0: [-1, int(net.channels_in), *(-1 for _ in stride)]})  # type: ignore[arg-type]
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",

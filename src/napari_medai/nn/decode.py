@@ -98,7 +98,8 @@ def _votes(
     cell: Sequence[float],
 ) -> tuple[Tensor, tuple[int, ...]]:
     """The cell each foreground pixel votes for (flat index), and the shape of the vote map."""
-    cells = tuple(int(-(-n // c)) for n, c in zip(space, cell, strict=True))
+    # Never fewer than three cells: the pooling windows need them.
+    cells = tuple(max(3, int(-(-n // c))) for n, c in zip(space, cell, strict=True))
     index = torch.zeros_like(flat)
     for axis, position in enumerate(_unravelled(flat, tuple(space))):
         aim = position + maps[OFFSET + axis, flat] * (widths[axis] / OFFSETS_PER_DIAMETER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,35 +197,34 @@ class Run:
         try:
             torch.save(content, partial)
             partial.replace(self.checkpoint)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
             partial.unlink(missing_ok=True)
+            why = getattr(error, "strerror", None) or "the disk may be full"
             raise RunError(
-                f"the checkpoint {self.checkpoint} could not be written ({error.strerror}); "
+                f"the checkpoint {self.checkpoint} could not be written ({why}); "
                 "free some space and run again, training goes on from the last checkpoint"
             ) from error
 
     def _resume(self, path: Path) -> None:
-        from ast import literal_eval
-
         try:
             content = torch.load(path, map_location=self.device, weights_only=True)
             self.net.load_state_dict(content["net"])
+            self.averaged.load_state_dict(content["averaged"])
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.rng.bit_generator.state = literal_eval(content["rng"])
+            self.trained = Trained(
+                state=content["best_state"],
+                history=content["history"],
+                best=content["best"],
+                steps=content["steps"],
+                seconds=content["seconds"],
+            )
         except Exception as error:
             raise InputError(
                 f"{path} is not a checkpoint of this training ({type(error).__name__}); "
                 "delete it to begin again"
             ) from error
-        self.averaged.load_state_dict(content["averaged"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.rng.bit_generator.state = literal_eval(content["rng"])
-        self.trained = Trained(
-            state=content["best_state"],
-            history=content["history"],
-            best=content["best"],
-            steps=content["steps"],
-            seconds=content["seconds"],
-        )
-        self._saved_seconds = content["seconds"]
+        self._saved_seconds = self.trained.seconds
 
 
 def _rate(progress: float) -> float:

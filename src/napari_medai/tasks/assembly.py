@@ -43,6 +43,12 @@ class Layout:
         return self.image.axes.replace(CHANNEL, "")
 
     @property
+    def measured_axes(self) -> str:
+        """Those of the result, with the spatial ones in the order of ``space``."""
+        space = iter(self.space)
+        return "".join(next(space) if axis in self.space else axis for axis in self.axes)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.image.sizes[axis] for axis in self.axes)
 
@@ -173,7 +179,7 @@ class Assembly:
         return np.where(plane > 0, plane + self._last, 0) if self._last else plane
 
     def _within(self, position: Position) -> dict[int, int]:
-        return {self.layout.axes.index(axis): at for axis, at in position.items()}
+        return {self.layout.measured_axes.index(axis): at for axis, at in position.items()}
 
     def _recount(
         self, position: Position, plane: Any, final: np.ndarray, joined: np.ndarray

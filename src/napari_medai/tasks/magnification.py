@@ -66,7 +66,7 @@ class Magnification:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found at one zoom: objects, their median diameter in pixels, how sure, how much."""
+    """What was found at one zoom: objects, their usual diameter in pixels, how sure, how much."""
 
     zoom: float
     count: int = 0
@@ -211,8 +211,13 @@ def _summed(seen: Magnification, sizes: Any, scores: Any, area: int) -> Look:
     zoom = float(seen.scales[-1])
     if not len(sizes):
         return Look(zoom)
-    median = float(np.median(sizes)) / seen.typical_size
-    diameter = seen.diameter * median ** (1 / len(seen.scales))
+    # The mean of sizes, not of diameters: small debris hardly counts.
+    usual = sizes[sizes <= np.quantile(sizes, 0.95)]
+    diameter = seen.diameter * (np.mean(usual) / seen.typical_size) ** (1 / len(seen.scales))
     return Look(
-        zoom, len(sizes), diameter, float(np.mean(scores)), float(np.sum(sizes * scores)) / area
+        zoom,
+        len(sizes),
+        float(diameter),
+        float(np.mean(scores)),
+        float(np.sum(sizes * scores)) / area,
     )

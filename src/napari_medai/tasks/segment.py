@@ -251,7 +251,8 @@ def _scored(
         overlap=_overlap(seen, net.halo),
         multiple=net.multiple,
     )
-    tile = params.tile or TILE[len(shape)]
+    # The net's memory is a matter of the pixels that it sees, after zooming.
+    tile = params.tile or tuple(max(1, int(TILE[len(shape)] / float(s))) for s in seen.scales)
     maps_bytes = 4 * (2 + len(shape)) * prod(layout.shape)
     kept: dict[tuple[int, ...], Any] | None = (
         {} if len(blocks) == 1 and maps_bytes <= LARGEST_KEPT else None
@@ -279,9 +280,11 @@ def _scored(
             assembly.end_plane(position)
         assembly.end_stack()
     if assembly.oversized:
+        several = assembly.oversized > 1
         notes[
-            f"{assembly.oversized} objects are larger than the overlap of blocks and were joined "
-            "from pieces; run again with a larger block to see them whole"
+            f"{assembly.oversized} object{'s are' if several else ' is'} larger than the overlap "
+            f"of blocks and {'were' if several else 'was'} joined from pieces; run again with a "
+            "larger block to see such objects whole"
         ] = None
     return kept, tuple(notes)
 
@@ -304,7 +307,9 @@ def _segmentation(
     notes: tuple[str, ...],
 ) -> Segmentation:
     space = "".join(axis for axis in layout.axes if axis in SPACE)
-    features = assembly.table.features(axes=layout.axes, space=space, spacing=layout.image.spacing)
+    features = assembly.table.features(
+        axes=layout.measured_axes, space=space, spacing=layout.image.spacing
+    )
     record = {**record, "found": {**record["found"], "count": len(features["index"])}}
     return Segmentation(assembly.labels(), layout.axes, features, record, scores, notes)
 

@@ -1,0 +1,214 @@
+"""The files of one segmented image: labels, features, record, and a picture to look at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import CHANNEL, AxesArray
+from napari_medai.core.errors import InputError
+from napari_medai.core.steps import Steps
+from napari_medai.io.atomic import replacing
+from napari_medai.io.label_store import new_label_group
+from napari_medai.io.ome_tiff import write_tiff
+from napari_medai.io.results import write_features_csv, write_overlay_png
+from napari_medai.io.tiff import image_name
+from napari_medai.models.model import Model
+from napari_medai.tasks import assembly
+from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
+
+ANYWHERE = ("device", "tile")
+"""Parameters that do not change a result."""
+MOST_TIFF_AXES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the results of one image go."""
+
+    source: Path
+    folder: Path
+
+    @property
+    def stem(self) -> Path:
+        return self.folder / image_name(self.source)
+
+    @property
+    def tiff(self) -> Path:
+        return self._named("_labels.ome.tif")
+
+    @property
+    def zarr(self) -> Path:
+        return self._named("_labels.zarr")
+
+    @property
+    def features(self) -> Path:
+        return self._named("_labels.csv")
+
+    @property
+    def record(self) -> Path:
+        return self._named("_labels.json")
+
+    @property
+    def overlay(self) -> Path:
+        return self._named("_overlay.png")
+
+    @property
+    def present(self) -> list[Path]:
+        """Those that exist."""
+        every = (self.record, self.tiff, self.zarr, self.features, self.overlay)
+        return [path for path in every if path.exists()]
+
+    def hold(self, wanted: Mapping[str, Any], *, overlay: bool) -> bool:
+        """Whether a complete result, made in the way that is wanted, is here."""
+        here = self.present
+        needed = {self.record, self.features} | ({self.overlay} if overlay else set())
+        if not needed <= set(here) or not {self.tiff, self.zarr} & set(here):
+            return False
+        try:
+            found = json.loads(self.record.read_text(encoding="utf-8"))
+            return all(_comparable(found, key) == _comparable(wanted, key) for key in wanted)
+        except (OSError, ValueError, AttributeError):
+            return False
+
+    def _named(self, ending: str) -> Path:
+        return self.stem.with_name(self.stem.name + ending)
+
+
+@contextmanager
+def removed_unless_whole(outputs: Outputs) -> Iterator[None]:
+    """Whatever goes wrong, Ctrl-C too: what was newly written for this image is removed."""
+    before = {path: path.stat().st_mtime_ns for path in outputs.present}
+    try:
+        yield
+    except BaseException:
+        for path in outputs.present:
+            with suppress(OSError):
+                if before.get(path) != path.stat().st_mtime_ns:
+                    _remove(path)
+        raise
+
+
+def written_steps(
+    image: AxesArray,
+    model: Model,
+    params: SegmentParams,
+    outputs: Outputs,
+    *,
+    notes: Mapping[str, Any],
+    overlay: bool = False,
+    overwrite: bool = False,
+) -> Steps[Segmentation]:
+    """Segment an image and write what was found; the record, which tells it is whole, comes last.
+
+    ``notes`` are added to the record. Labels too large for memory, or of more axes than OME-TIFF
+    has, go to OME-Zarr.
+    """
+    with removed_unless_whole(outputs):
+        if overwrite:
+            _remove(outputs.record)
+        if _is_large(image):
+            with replacing(outputs.zarr, overwrite=overwrite) as partial:
+                store = new_label_group(partial, image, name=outputs.zarr.stem)
+                result = yield from segment_steps(image, model, params, out=store)
+            labels = _opened(outputs.zarr / store.name)
+            _remove(outputs.tiff)
+        else:
+            result = yield from segment_steps(image, model, params)
+            labels = result.labels
+            placed = AxesArray(labels, result.axes, *_calibration(image))
+            write_tiff(outputs.tiff, placed, labels=True, overwrite=overwrite)
+            _remove(outputs.zarr)
+        write_features_csv(outputs.features, result.features, overwrite=overwrite)
+        if overlay:
+            shown = AxesArray(labels, result.axes)
+            write_overlay_png(outputs.overlay, *middle_planes(image, shown), overwrite=overwrite)
+        with replacing(outputs.record, overwrite=overwrite) as partial:
+            record = {**result.record, "notes": list(result.notes), **notes}
+            partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def wanted_record(
+    source: Path, model: Model, parameters: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the record of a result must say for it to be the one that is asked for."""
+    state = source.stat()
+    return {
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "parameters": dict(parameters),
+        "options": dict(options),
+        "input": {"bytes": state.st_size, "modified": round(state.st_mtime, 3)},
+    }
+
+
+def check_apart(outputs: Sequence[Outputs]) -> None:
+    """Refuse images whose results would go to the same files."""
+    owners: dict[Path, Path] = {}
+    for one in outputs:
+        first = owners.setdefault(one.stem, one.source)
+        if first != one.source:
+            raise InputError(
+                f"the results of {first} and {one.source} would have the same name; "
+                "rename one of them, or give them in two runs with a folder for each"
+            )
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file was written by an earlier run: its record lies beside it."""
+    for ending in ("_labels.ome.tif", "_labels.zarr", "_overlay.png"):
+        if path.name.endswith(ending):
+            stem = path.name.removesuffix(ending)
+            return path.with_name(f"{stem}_labels.json").exists()
+    return False
+
+
+def middle_planes(image: AxesArray, labels: AxesArray) -> tuple[np.ndarray, np.ndarray]:
+    """One plane of each, from the middle: (y, x) or (y, x, 3), and (y, x)."""
+    middle = {a: n // 2 for a, n in labels.sizes.items() if a not in "YX"}
+    colours = image.sizes.get(CHANNEL) == 3
+    first = {} if colours or CHANNEL not in image.axes else {CHANNEL: 0}
+    plane = image.at(**middle, **first).moved_to("YX" + (CHANNEL if colours else ""))
+    drawn = labels.at(**middle).moved_to("YX")
+    return plane.data, drawn.data  # type: ignore[return-value]
+
+
+def _comparable(record: Mapping[str, Any], key: str) -> Any:
+    value = record.get(key)
+    if key == "parameters" and isinstance(value, Mapping):
+        return {name: value[name] for name in value if name not in ANYWHERE}
+    return value
+
+
+def _calibration(image: AxesArray) -> tuple[dict[str, float], dict[str, str]]:
+    known = image.axes.replace(CHANNEL, "")
+    return (
+        {axis: step for axis, step in image.spacing.items() if axis in known},
+        {axis: unit for axis, unit in image.units.items() if axis in known},
+    )
+
+
+def _is_large(image: AxesArray) -> bool:
+    sizes = [n for axis, n in image.sizes.items() if axis != CHANNEL]
+    return 4 * prod(sizes) > assembly.LARGEST_IN_MEMORY or len(sizes) > MOST_TIFF_AXES
+
+
+def _opened(path: Path) -> Any:
+    import zarr
+
+    return zarr.open_array(str(path), mode="r")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

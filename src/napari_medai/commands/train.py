@@ -1,0 +1,154 @@
+"""``napari-medai train``: a model of one's own, from folders of images and masks."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from napari_medai.commands.messages import told
+from napari_medai.commands.options import add_params, params_from
+from napari_medai.core.errors import InputError
+from napari_medai.core.progress import ProgressLine
+from napari_medai.core.steps import Step, Steps
+from napari_medai.io.atomic import check_writable
+from napari_medai.models.model import Model
+from napari_medai.models.registry import find_model, own_folder, user_models_dir
+from napari_medai.scripting import TRAINABLE, training_pairs
+from napari_medai.tasks.train import TrainParams, train_steps
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", choices=TRAINABLE, help="what the model is for")
+    parser.add_argument("--images", required=True, type=Path, metavar="DIR", help="the images")
+    parser.add_argument(
+        "--masks",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="their masks: files of the same names (or ending with _mask), 0 background, "
+        "a number an object",
+    )
+    parser.add_argument("--name", required=True, help="the name of the model, such as my-nuclei")
+    parser.add_argument("--from", dest="start", metavar="MODEL", help="go on from this model")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="where to keep the state")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model of this name")
+    add_params(parser, TrainParams)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    params = params_from(parsed, TrainParams)
+    start = None if parsed.start is None else find_model(parsed.start, parsed.task)
+    checkpoint = _checkpoint(parsed)
+    resuming = checkpoint.exists()
+    overwrite = parsed.overwrite or resuming
+    own_folder(parsed.name, overwrite=overwrite)
+    pairs = training_pairs(parsed.images, parsed.masks)
+    print(f"{len(pairs)} images with masks", flush=True)
+    steps = train_steps(
+        pairs,
+        params,
+        name=parsed.name,
+        start=start,
+        checkpoint=checkpoint,
+        overwrite=overwrite,
+    )
+    model, scored = _trained(steps)
+    if model is None:
+        return _stopped(parsed.name, kept=scored or resuming)
+    if parsed.checkpoint is None:
+        checkpoint.unlink(missing_ok=True)
+    print(_told(model))
+    return 0
+
+
+def _checkpoint(parsed: argparse.Namespace) -> Path:
+    """The checkpoint file; one that no run is to go on from is removed."""
+    if parsed.checkpoint is not None:
+        given: Path = parsed.checkpoint.expanduser()
+        check_writable(given.parent)
+        if parsed.resume and not given.exists():
+            raise InputError(f"there is no checkpoint {given}; leave out --resume to begin")
+        return given
+    kept = user_models_dir() / ".training" / f"{parsed.name}.pt"
+    if not parsed.resume:
+        own_folder(parsed.name, overwrite=parsed.overwrite)
+        check_writable(kept.parent)
+        kept.unlink(missing_ok=True)
+    elif not kept.exists():
+        raise InputError(
+            f"no training of {parsed.name!r} was stopped that could go on; leave out --resume"
+        )
+    return kept
+
+
+def _trained(steps: Steps[Model]) -> tuple[Model | None, bool]:
+    """The model, None if the run was stopped; and whether anything was scored by then."""
+    scored = False
+    with ProgressLine() as line, _interrupts() as interrupted:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return stop.value, True
+            line(step)
+            if "score" in step.values:
+                scored = True
+                _log(line, step)
+            if interrupted:
+                line.clear()
+                print("stopping, and keeping the best so far", file=sys.stderr)
+                steps.close()
+                return None, scored
+
+
+def _log(line: ProgressLine, step: Step) -> None:
+    line.clear()
+    print(step.text, flush=True)
+
+
+def _stopped(name: str, *, kept: bool) -> int:
+    try:
+        model = find_model(name) if kept else None
+    except InputError:
+        model = None
+    if model is None:
+        return told("stopped before anything was learned; no model was made", status=130)
+    print(_told(model))
+    return told("stopped; the same command with --resume goes on", status=130)
+
+
+def _told(model: Model) -> str:
+    scores: Any = model.config.get("scores", {}).get("held out", {})
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+    return (
+        f"{model.name} is in {model.path}"
+        + (f"; on held-out images: {figures}" if figures else "")
+        + f"\nuse it: napari-medai segment IN --model {model.name} --out DIR"
+    )
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collects the first Ctrl-C, so that a step is finished; a second one stops at once."""
+    seen: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not in the main thread
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,292 @@
+"""The Python API: a layer or an array goes in, a layer comes out.
+
+No Qt is needed: everything works without a screen, with napari's layers alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medai.core.axes import CHANNEL, AxesArray, guessed_axes
+from napari_medai.core.errors import InputError
+from napari_medai.core.fields import checked_params
+from napari_medai.core.progress import ProgressLine
+from napari_medai.core.steps import Steps, finished
+from napari_medai.io.calibration import Scale, Units, calibrated
+
+if TYPE_CHECKING:
+    from napari.layers import Labels, Layer
+
+    from napari_medai.models.model import Model
+    from napari_medai.tasks.train import Pair
+
+TRAINABLE = ("segment",)
+
+
+def segment(
+    image: Any,
+    model: str | Path | Model = "nuclei",
+    *,
+    axes: str | None = None,
+    scale: Scale | None = None,
+    units: Units | None = None,
+    window: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    **params: Any,
+) -> Labels:
+    """Find the objects in an image; a new Labels layer with features and a record.
+
+    Parameters
+    ----------
+    image
+        A napari image layer, whose place in the world the result takes, or an array (numpy,
+        dask, zarr, a multiscale list of them, `AxesArray`). Lazy ones stay lazy.
+    model
+        Its name, the path of its package, or the model itself.
+    axes
+        A letter a dimension, such as ``"TCZYX"``; without it, those of the layer's axis labels,
+        or the usual ones.
+    scale, units
+        Of an array: one value for all spatial axes, one an axis, or a mapping of axes.
+    window
+        The part to work on: ``{"Y": slice(0, 512), "X": slice(0, 512)}``, in pixels of the data.
+    out
+        A folder to be made for the labels (zarr), for results larger than memory.
+    **params
+        The fields of `napari_medai.SegmentParams`: ``threshold``, ``min_size``, ``diameter``, ...
+
+    Raises
+    ------
+    InputError
+        If something does not fit; its text says what to do.
+    """
+    from napari_medai.tasks.segment import SegmentParams, segment_steps
+
+    chosen = checked_params(SegmentParams, params)
+    axes = axes.upper() if axes else None
+    found = _model(model, "segment")
+    source = _source(image, axes=axes, scale=scale, units=units)
+    whole = source if isinstance(source, AxesArray) else _array(source, axes)
+    cuts = _cuts(whole, window or {})
+    steps = segment_steps(
+        whole.cropped(**cuts), found, chosen, out=None if out is None else Path(out)
+    )
+    result = _drained(steps)
+    for note in result.notes:
+        warnings.warn(note, stacklevel=2)
+    from napari_medai.ui.layers import labels_layer
+
+    own = None if isinstance(source, AxesArray) else axes
+    return labels_layer(result, source, axes=own, window=cuts)
+
+
+def train(
+    task: str,
+    images: Any,
+    labels: Any,
+    *,
+    name: str,
+    start: str | Path | Model | None = None,
+    axes: str | None = None,
+    checkpoint: str | Path | None = None,
+    overwrite: bool = False,
+    **params: Any,
+) -> Model:
+    """Train a model on one's own images; it can be used by its name at once.
+
+    Parameters
+    ----------
+    images, labels
+        Two folders, whose files are matched by name, or two equally long lists of layers, arrays
+        or files. Frames of a time series count as images of their own.
+    start
+        A model to go on from.
+    axes
+        Of the images, where they are arrays or layers with other axes than the usual ones.
+    checkpoint
+        A file to go on from if it exists, and to keep the state of the training in.
+    **params
+        ``minutes``, ``steps``, ``held_out``, ``batch``, ``learning_rate``, ``seed``, ``device``.
+
+    Raises
+    ------
+    InputError
+        If something does not fit; its text says what to do.
+    """
+    from napari_medai.tasks.train import TrainParams, train_steps
+
+    if task not in TRAINABLE:
+        raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
+    chosen = checked_params(TrainParams, params)
+    begin = None if start is None else _model(start, task)
+    steps = train_steps(
+        training_pairs(images, labels, axes=axes),
+        chosen,
+        name=name,
+        start=begin,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        overwrite=overwrite,
+    )
+    return _drained(steps)
+
+
+def models(task: str | None = None) -> list[Model]:
+    """The models that can be used, all or those for one task."""
+    from napari_medai.models.registry import list_models
+
+    return list_models(task)
+
+
+def script(layer: Layer | Mapping[str, Any], *, path: str | None = None) -> str:
+    """The Python that makes a result again; ``path`` is the file its image came from."""
+    from napari_medai.ui.script import script as written
+
+    return written(layer, path=path)
+
+
+def training_pairs(images: Any, labels: Any, *, axes: str | None = None) -> list[Pair]:
+    """Images and labels, as `train` takes them, read and checked in number."""
+    from napari_medai.tasks.train import Pair
+
+    if isinstance(images, str | Path) and isinstance(labels, str | Path):
+        from napari_medai.io.pairs import find_pairs, read_pair
+
+        found = find_pairs(Path(images).expanduser(), Path(labels).expanduser())
+        return [frame for pair in found for frame in _frames(Pair(*read_pair(*pair)))]
+    images, labels = _listed(images), _listed(labels)
+    if len(images) != len(labels):
+        raise InputError(
+            f"{len(images)} images and {len(labels)} labels were given; give one label image "
+            "for each image"
+        )
+    pairs = [
+        _pair(image, drawn, number, axes=axes)
+        for number, (image, drawn) in enumerate(zip(images, labels, strict=True), 1)
+    ]
+    return [frame for pair in pairs for frame in _frames(pair)]
+
+
+def _pair(image: Any, drawn: Any, number: int, *, axes: str | None) -> Pair:
+    from napari_medai.tasks.train import Pair
+
+    if isinstance(image, str | Path) and isinstance(drawn, str | Path):
+        from napari_medai.io.pairs import read_pair
+
+        return Pair(*read_pair(Path(image), Path(drawn)))
+    axes = axes.upper() if axes else None
+    source = _source(image, axes=axes, scale=None, units=None)
+    array = source if isinstance(source, AxesArray) else _array(source, axes)
+    name = getattr(image, "name", None) or f"image {number}"
+    values = _finest(drawn.data if _is_layer(drawn) else drawn)
+    return Pair(array, np.asarray(values), str(name))
+
+
+def _frames(pair: Pair) -> Iterator[Pair]:
+    """A pair for every position along time and other series."""
+    from napari_medai.tasks.train import Pair
+
+    space = pair.image.axes.replace(CHANNEL, "")
+    shape = tuple(n for axis, n in pair.image.sizes.items() if axis != CHANNEL)
+    if not pair.image.series or pair.labels.shape != shape:
+        yield pair
+        return
+    for position in pair.image.positions(pair.image.series):
+        where = ", ".join(f"{axis.lower()} {at}" for axis, at in position.items())
+        key = tuple(position.get(axis, slice(None)) for axis in space)
+        yield Pair(pair.image.at(**position), pair.labels[key], f"{pair.name}, {where}")
+
+
+def _drained(steps: Steps[Any]) -> Any:
+    with ProgressLine() as line:
+        return finished(steps, line)
+
+
+def _model(model: str | Path | Model, task: str) -> Model:
+    from napari_medai.models.model import Model
+    from napari_medai.models.registry import find_model
+
+    return find_model(model.path if isinstance(model, Model) else model, task)
+
+
+def _is_layer(image: Any) -> bool:
+    return hasattr(image, "data_to_world") and hasattr(image, "axis_labels")
+
+
+def _source(image: Any, *, axes: str | None, scale: Any, units: Any) -> Any:
+    """The layer itself, or an array with its axes, spacing and units."""
+    if _is_layer(image):
+        from napari.layers import Image
+
+        if not isinstance(image, Image):
+            raise InputError(
+                f"layer {image.name!r} is a {type(image).__name__} layer; choose an image layer"
+            )
+        if scale is not None or units is not None:
+            raise InputError(
+                f"scale and units are those of layer {image.name!r}; change them on the layer"
+            )
+        return image
+    if isinstance(image, AxesArray):
+        return calibrated(image, axes=axes, scale=scale, units=units)
+    data = _finest(image)
+    rgb = axes is None and _looks_rgb(data.shape)
+    array = AxesArray(data, guessed_axes(data.shape, rgb=rgb) if axes is None else axes)
+    if rgb and data.shape[-1] == 4:
+        array = array.cropped(C=slice(0, 3))
+    return calibrated(array, scale=scale, units=units)
+
+
+def _array(layer: Any, axes: str | None) -> AxesArray:
+    from napari_medai.ui.layers import array_from_layer
+
+    return array_from_layer(layer, axes=axes)
+
+
+def _finest(image: Any) -> Any:
+    """The array itself, the first of a pyramid's, or what numpy makes of it."""
+    if isinstance(image, str | Path):
+        raise InputError(f"{str(image)!r} is a path; open it first, or give the array")
+    if isinstance(image, Sequence):
+        shapes = [getattr(level, "shape", None) for level in image]
+        if shapes and None not in shapes and (len(shapes) == 1 or len(set(shapes)) > 1):
+            return image[0]
+    elif all(hasattr(image, name) for name in ("shape", "dtype", "__getitem__")):
+        return image
+    try:
+        return np.asarray(image)
+    except ValueError as error:
+        raise InputError(f"the image is not an array ({error}); give one number a pixel") from error
+
+
+def _looks_rgb(shape: tuple[int, ...]) -> bool:
+    return len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
+
+
+def _listed(values: Any) -> list[Any]:
+    if isinstance(values, str | Path):
+        raise InputError(
+            f"{values} was given for one of images and labels; give two folders, or two lists"
+        )
+    return [values] if _is_layer(values) or hasattr(values, "shape") else list(values)
+
+
+def _cuts(image: AxesArray, window: Mapping[str, Any]) -> dict[str, slice]:
+    """The window as slices with both ends, checked against the image."""
+    cuts = {}
+    for axis, cut in window.items():
+        if axis not in image.axes:
+            raise InputError(f"the window names axis {axis!r}, but the image has {image.axes}")
+        part = slice(*cut) if isinstance(cut, list | tuple) and len(cut) == 2 else cut
+        inside = part.indices(image.sizes[axis]) if isinstance(part, slice) else (0, 0, 1)
+        if inside[2] != 1 or inside[1] <= inside[0]:
+            raise InputError(
+                f"the window along {axis} must be a slice within 0 to {image.sizes[axis]}, "
+                f"got {cut!r}"
+            )
+        cuts[axis] = slice(*inside[:2])
+    return cuts
