@@ -107,7 +107,7 @@ class Failing(nn.Module):
 )  # fmt: skip
 def test_full_memory_is_said(error: RuntimeError) -> None:
     backend = TorchBackend(Failing(error), CPU)
-    with pytest.raises(OutOfMemoryError, match=r"no room for 3 tile\(s\) of \(16, 24\) pixels"):
+    with pytest.raises(OutOfMemoryError, match=r"no room for 3 x 1 x 16 x 24 values"):
         backend(torch.zeros(3, 1, 16, 24))
 
 

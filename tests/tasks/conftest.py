@@ -101,6 +101,9 @@ class KnowingNet:
     def at(self, scales: tuple[Scale, ...]) -> KnowingNet:
         return replace(self, scales=scales)
 
+    def kept(self, scores: np.ndarray) -> np.ndarray:
+        return scores
+
     def close(self) -> None:
         self.closed.append(True)
 

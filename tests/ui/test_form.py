@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from qtpy.QtWidgets import QDoubleSpinBox, QSlider
 
 from napari_medai.ui.form import Form, fields_of
 from napari_medai.ui.settings import remember, remembered, settings_path
@@ -25,7 +26,6 @@ def test_fields_say_what_the_class_says() -> None:
     assert list(fields) == ["cut", "size", "count", "device", "name", "whole"]
     assert fields["count"].label == "How many"
     assert fields["cut"].label == "Cut"
-    assert fields["cut"].help == "Where to cut"
     assert fields["cut"].kind is float
 
 
@@ -41,6 +41,30 @@ def test_a_form_begins_with_the_defaults_and_gives_the_types(qtbot: Any) -> None
         "whole": bool,
     }
     assert form.controls["size"].text() == "auto"
+
+
+def test_controls_show_decimals_units_and_help(qtbot: Any) -> None:
+    form = Form(Params, sliders=["cut"])
+    form.set_values({"size": 12.5, "count": 4, "cut": 0.29})
+    assert form.controls["size"].text() == "12.5 px"
+    assert form.controls["count"].text() == "4"
+    assert form.widgets["cut"].tooltip == "Where to cut"
+    # The number beside a slider is the one that is used.
+    assert form.controls["cut"].findChild(QDoubleSpinBox).text() == "0.29"
+    assert form.value("cut") == 0.29
+    # A click beside the handle moves it by ten steps.
+    assert form.controls["cut"].findChild(QSlider).pageStep() == 100_000
+
+
+def test_a_field_may_have_a_type_that_magicgui_knows(qtbot: Any) -> None:
+    @dataclass(frozen=True)
+    class Others:
+        folder: Path = Path("/")
+        kind: Literal["nuclei", "cells"] = "cells"
+
+    form = Form(Others)
+    form.set_values({"folder": "/data", "kind": "nuclei"})
+    assert form.values() == {"folder": Path("/data"), "kind": "nuclei"}
 
 
 def test_values_are_set_quietly_within_limits(qtbot: Any) -> None:
@@ -65,7 +89,7 @@ def test_a_form_tells_which_control_changed(qtbot: Any) -> None:
     form = Form(Params, sliders=["cut"])
     heard: list[str] = []
     form.changed.connect(heard.append)
-    form.controls["cut"].setValue(0.7)
+    form.widgets["cut"].value = 0.7
     form.controls["device"].setCurrentIndex(1)
     assert heard == ["cut", "device"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,17 +75,39 @@ def test_a_result_lies_on_its_source(axes: str) -> None:
     assert np.allclose(labels.data_to_world(corner), layer.data_to_world(corner))
 
 
-@pytest.mark.parametrize("axes", ["".join(p) for p in permutations("CYX")] + ["TCZYX", "ZYXC"])
-def test_the_channel_axis_is_dropped_wherever_it_is(axes: str) -> None:
+@pytest.mark.parametrize(
+    ("axes", "shown"),
+    [("CYX", "YX"), ("CXY", "XY"), ("CTZYX", "TZYX")]
+    + [(axes, axes) for axes in ("YCX", "YXC", "XCY", "XYC", "TCZYX", "TZCYX", "ZYXC")],
+)
+def test_the_channel_axis_stays_only_where_napari_needs_it(axes: str, shown: str) -> None:
     layer = placed(axes, channel="C")
     kept = axes.replace("C", "")
-    shape = tuple(n for n, axis in zip(layer.data.shape, axes, strict=True) if axis != "C")
-    labels = labels_layer(result(shape, kept), layer)
-    point = np.arange(1.0, 1.0 + len(axes))
-    at = [i for i, axis in enumerate(axes) if axis != "C"]
-    assert np.allclose(labels.data_to_world(point[at]), np.array(layer.data_to_world(point))[at])
-    assert labels.axis_labels == tuple(kept.lower())
+    sizes = dict(zip(axes, layer.data.shape, strict=True))
+    labels = labels_layer(result(tuple(sizes[axis] for axis in kept), kept), layer)
+    assert labels.data.shape == tuple(sizes[a] if a in kept else 1 for a in shown)
+    assert labels.axis_labels == tuple(shown.lower())
+    at = [axes.index(axis) for axis in shown]
     assert [str(u) for u in labels.units] == [str(layer.units[i]) for i in at]
+    # From any channel a point is found in the same object, and outside of them there is none.
+    for channel in range(sizes["C"]):
+        point = np.array([channel if axis == "C" else 1.0 + i for i, axis in enumerate(axes)])
+        world = np.array(layer.data_to_world(point))[at]
+        expected = [0 if axis == "C" else point[axes.index(axis)] for axis in shown]
+        assert np.allclose(np.round(labels.world_to_data(world), 6).round(0), expected)
+    if "C" in shown:
+        i = shown.index("C")
+        assert np.allclose(labels.extent.data[:, i], 0)
+
+
+def test_large_labels_between_channels_stay_lazy() -> None:
+    layer = Image(np.zeros((2, 3, 4, 5)), axis_labels=("t", "c", "y", "x"))
+    large = result((2, 4, 5), "TYX")
+    large.labels = da.from_array(large.labels)
+    labels = labels_layer(large, layer)
+    assert isinstance(labels.data, da.Array)
+    assert labels.data.shape == (2, 1, 4, 5)
+    assert (labels.scale[1], labels.translate[1]) == (3, 1)
 
 
 @pytest.mark.parametrize("axes", ["YX", "ZYX", "TZYX", "CYX"])

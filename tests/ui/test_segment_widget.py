@@ -258,7 +258,7 @@ def test_sliders_decode_again_in_the_same_layer(
     run(qtbot, widget)
     (labels,) = labels_of(viewer)
     for value in (0.6, 0.65, 0.7):
-        widget.params.controls["threshold"].setValue(value)
+        widget.params.widgets["threshold"].value = value
     qtbot.waitUntil(settled(widget))
     assert labels_of(viewer) == [labels]
     assert labels.data.max() == 1
@@ -280,7 +280,7 @@ def test_an_edited_layer_is_left_alone(
     (labels,) = labels_of(viewer)
     labels.paint((0, 0), 7)
     before = labels.data.copy()
-    widget.params.controls["threshold"].setValue(0.7)
+    widget.params.widgets["threshold"].value = 0.7
     qtbot.wait(120)
     assert fake.decoded == []
     assert np.array_equal(labels.data, before)
@@ -294,7 +294,7 @@ def test_a_removed_layer_is_not_brought_back(
     widget = make_widget()
     run(qtbot, widget)
     viewer.layers.remove(labels_of(viewer)[0])
-    widget.params.controls["threshold"].setValue(0.7)
+    widget.params.widgets["threshold"].value = 0.7
     qtbot.wait(120)
     assert labels_of(viewer) == []
     assert "Run again" in widget.status.text()
@@ -308,10 +308,10 @@ def test_sliders_leave_the_result_of_another_layer_or_model_alone(
     run(qtbot, widget)
     widget.models.choose("cells")
     assert widget.params.value("threshold") == 0.3
-    widget.params.controls["threshold"].setValue(0.7)
+    widget.params.widgets["threshold"].value = 0.7
     widget.models.choose("nuclei")
     viewer.add_image(squares())
-    widget.params.controls["threshold"].setValue(0.8)
+    widget.params.widgets["threshold"].value = 0.8
     qtbot.wait(120)
     assert fake.decoded == []
 
@@ -323,7 +323,7 @@ def test_scores_too_large_to_keep_are_said(
     viewer.add_image(squares())
     widget = make_widget()
     run(qtbot, widget)
-    widget.params.controls["threshold"].setValue(0.7)
+    widget.params.widgets["threshold"].value = 0.7
     assert "too large to keep" in widget.status.text()
 
 
@@ -428,7 +428,7 @@ def test_the_widget_in_the_real_viewer(make_napari_viewer: Any, qtbot: Any, fake
     assert widget.status.text().startswith("Cancelled")
     run(qtbot, widget)
     assert labels_of(viewer)[0].data.max() == 2
-    widget.params.controls["threshold"].setValue(0.7)
+    widget.params.widgets["threshold"].value = 0.7
     qtbot.waitUntil(settled(widget))
     assert labels_of(viewer)[0].data.max() == 1
     assert len(progress._all_instances) == 0

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
+import sys
+import threading
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,28 +54,19 @@ class TorchBackend:
 
     def __call__(self, images: Tensor) -> Tensor:
         # On CPUs float32 throughout: bfloat16 differs by more than the 1e-3 that is promised.
-        half = self.device.type == "cuda"
-        try:
-            with torch.inference_mode():
-                ready = images.to(self.device).contiguous(memory_format=self.format)
-                if not half:
-                    return self.net(ready).float()
-                with mixed_precision(self.device):
-                    return self.net(ready).float()
-        except RuntimeError as error:
-            if _is_out_of_memory(error):
-                raise OutOfMemoryError(
-                    f"{self.device.type} has no room for {images.shape[0]} tile(s) of "
-                    f"{tuple(images.shape[2:])} pixels; close other programs or use smaller tiles"
-                ) from error
-            raise
+        half = mixed_precision(self.device) if self.device.type == "cuda" else nullcontext()
+        with short_of_memory(images.shape), torch.inference_mode(), half:
+            ready = images.to(self.device).contiguous(memory_format=self.format)
+            return self.net(ready).float()
 
 
 class OpenVinoBackend:
     """The net run by OpenVINO on the CPU, in float32."""
 
     def __init__(self, net: nn.Module) -> None:
-        os.environ.setdefault("OPENVINO_TELEMETRY", "0")
+        # Importing OpenVINO would report each use to its makers, from a process of its own; as a
+        # missing package it does not.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         self.name = f"openvino {openvino.__version__.split('-')[0]}"
@@ -82,7 +76,9 @@ class OpenVinoBackend:
         with warnings.catch_warnings():
             # Tracing warns of strides, which are constants, and of TorchScript's age.
             warnings.simplefilter("ignore")
-            converted = openvino.convert_model(net.eval().cpu(), example_input=example)
+            # Checking the trace would import half of PyTorch and freeze a window meanwhile.
+            traced = torch.jit.trace(net.eval().cpu(), example, check_trace=False)
+            converted = openvino.convert_model(traced, example_input=example)
         converted.reshape({0: [-1, int(net.channels_in), *(-1 for _ in stride)]})  # type: ignore[arg-type]
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -91,18 +87,13 @@ class OpenVinoBackend:
         }
         compiled = openvino.Core().compile_model(converted, "CPU", options)
         self.request = compiled.create_infer_request()
+        self.turn = threading.Lock()
 
     def __call__(self, images: Tensor) -> Tensor:
         ready = np.ascontiguousarray(images.numpy())
-        try:
+        # Nets stay loaded and may be shared by threads; a request may not.
+        with short_of_memory(images.shape), self.turn:
             result = self.request.infer([ready], share_inputs=True, share_outputs=False)
-        except RuntimeError as error:
-            if _is_out_of_memory(error):
-                raise OutOfMemoryError(
-                    f"the computer has no room for tiles of {tuple(images.shape[2:])} pixels; "
-                    "close other programs or choose smaller tiles"
-                ) from error
-            raise
         return torch.from_numpy(result[0])
 
 
@@ -117,7 +108,22 @@ def backend_for(net: nn.Module, device: torch.device) -> Backend:
     return TorchBackend(net, device)
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+@contextmanager
+def short_of_memory(shape: Sequence[int]) -> Iterator[None]:
+    """Turns what a device says when it is full into `OutOfMemoryError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"the device has no room for {' x '.join(map(str, shape))} values; close other "
+            "programs or use smaller tiles"
+        ) from error
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch or OpenVINO means that memory did not suffice."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
     text = str(error).lower()

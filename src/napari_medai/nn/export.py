@@ -43,7 +43,7 @@ def exported(net: nn.Module, folder: Path, *, low: float, high: float) -> NetFil
         # Tracing warns of Python numbers (strides), which are constants of the architecture, and
         # newer PyTorch of TorchScript itself, which is still what other programs read.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(net, ready)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(net, ready, check_trace=False)  # type: ignore[no-untyped-call]
         output = net(ready)
         torch.jit.save(traced, str(script))
     return NetFiles(weights, script, raw, output.numpy(), torch.__version__.split("+")[0])

@@ -7,7 +7,7 @@ import importlib
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,14 @@ from torch.nn import functional
 
 from napari_medai.core.errors import InputError
 from napari_medai.core.scale import Scale
-from napari_medai.nn import decode as decoding
-from napari_medai.nn.backends import Backend, TorchBackend, backend_for
+from napari_medai.nn.backends import (
+    Backend,
+    TorchBackend,
+    backend_for,
+    is_out_of_memory,
+    short_of_memory,
+)
+from napari_medai.nn.decode import decode
 from napari_medai.nn.device import chosen_device, emptied_cache
 
 BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
@@ -57,7 +63,8 @@ class ScoreNet:
     def empty(self, shape: tuple[int, ...]) -> Tensor:
         """Room for the scores of an image of this shape, on the device."""
         channels = int(self.net.channels_out)  # type: ignore[arg-type]
-        return torch.empty((channels, *shape), device=self.device)
+        with short_of_memory((channels, *shape)):
+            return torch.empty((channels, *shape), device=self.device)
 
     def __call__(self, tiles: Sequence[np.ndarray]) -> list[Tensor]:
         """Scores (channels_out, \\*space) of each tile (channels, \\*space), on the device."""
@@ -68,6 +75,10 @@ class ScoreNet:
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores (batch, channels_out, \\*space) of images (batch, channels, \\*space) there."""
+        with short_of_memory(images.shape):
+            return self._scores(images)
+
+    def _scores(self, images: Tensor) -> Tensor:
         size = images.shape[2:]
         images = self._zoomed(images)
         scores = self.backend(_padded(images, self.net.stride))  # type: ignore[arg-type]
@@ -86,6 +97,11 @@ class ScoreNet:
     def at(self, scales: tuple[Scale, ...]) -> ScoreNet:
         """The same net looking at another zoom."""
         return replace(self, scales=scales)
+
+    @staticmethod
+    def kept(scores: Tensor) -> Tensor:
+        """Scores as they may be kept after a run: in main memory, so that the device is free."""
+        return scores.cpu()
 
     def close(self) -> None:
         """Give the device's memory back."""
@@ -196,15 +212,21 @@ def decoded_objects(
     min_size: float,
     min_score: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`decode` with results as numpy: labels, centres, scores."""
+    """`decode` with results as numpy: labels, centres, scores.
+
+    It runs where the scores are; where that device lacks room or an operation, on the CPU.
+    """
+    decoded = partial(
+        decode, threshold=threshold, diameter=diameter, min_size=min_size, min_score=min_score
+    )
     with torch.inference_mode():
-        found = decoding.decode(
-            scores,
-            threshold=threshold,
-            diameter=diameter,
-            min_size=min_size,
-            min_score=min_score,
-        )
+        try:
+            found = decoded(scores)
+        except RuntimeError as error:  # NotImplementedError is one
+            lacking = isinstance(error, NotImplementedError) or is_out_of_memory(error)
+            if scores.device.type == "cpu" or not lacking:
+                raise
+            found = decoded(scores.cpu())
         return found.labels.cpu().numpy(), found.centres.cpu().numpy(), found.scores.cpu().numpy()
 
 

@@ -190,13 +190,17 @@ class Surveyor:
                 yield self.layout.plane(position)
 
     def _windows(self, shape: tuple[int, ...], seen: Magnification) -> Iterator[Window]:
-        """The whole plane if it is small, else windows in the middle of its quarters."""
+        """The whole plane if it is small, else a grid of windows, two or four along an axis."""
         along = []
         for n, scale in zip(shape, seen.scales, strict=True):
             edge = max(1, round(EDGE[len(shape)] / float(scale)))
-            starts = [0] if n <= 1.5 * edge else [n // 4 - edge // 2, 3 * n // 4 - edge // 2]
-            length = n if n <= 1.5 * edge else edge
-            along.append([slice(max(0, s), min(n, max(0, s) + length)) for s in starts])
+            if n <= 1.5 * edge:
+                along.append([slice(0, n)])
+                continue
+            count = 2 if n < 16 * edge else 4
+            middles = [n * (2 * i + 1) // (2 * count) for i in range(count)]
+            starts = [min(max(0, middle - edge // 2), n - edge) for middle in middles]
+            along.append([slice(start, start + edge) for start in starts])
         yield from product(*along)
 
 

@@ -228,7 +228,7 @@ def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """The score maps of every plane, by its position, on the device they were made on."""
+    """The score maps of every plane, by its position, in main memory."""
 
     layout: Layout
     seen: Magnification
@@ -276,7 +276,7 @@ def _scored(
                 notes |= dict.fromkeys(said)
                 done += 1
                 if kept is not None:
-                    kept[tuple(position.values())] = maps
+                    kept[tuple(position.values())] = net.kept(maps)
             assembly.end_plane(position)
         assembly.end_stack()
     if assembly.oversized:

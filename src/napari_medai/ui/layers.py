@@ -60,16 +60,39 @@ class Place:
     affine: np.ndarray
     units: tuple[Any, ...]
     axis_labels: tuple[str, ...] | None
+    channels: int = 1
     window: Window = field(default_factory=dict)
+
+    def beside(self, axes: str) -> str:
+        """The axes that a result with these ones needs to lie on its source in the viewer.
+
+        napari matches the last axes of layers, so of TCYX a result TYX would lie along C: it gets
+        a channel axis of one element, as thick as all channels.
+        """
+        return self.axes[min(self.axes.index(axis) for axis in axes) :]
+
+    def laid(self, data: ArrayLike, axes: str) -> ArrayLike:
+        """Data with these axes, with those of `beside`."""
+        new = tuple(i for i, axis in enumerate(self.beside(axes)) if axis not in axes)
+        if not new:
+            return data
+        if isinstance(data, np.ndarray):
+            return np.expand_dims(data, new)
+        import dask.array as da
+
+        return da.expand_dims(da.asarray(data), new)
 
     def arguments(self, axes: str) -> dict[str, Any]:
         """Keyword arguments of a napari layer that has only these axes of the place."""
         kept = [self.axes.index(axis) for axis in axes]
         linear = [*kept, len(self.axes)]
         labels = self.axis_labels
+        thick = np.array([self.channels if axis == CHANNEL else 1 for axis in self.axes])
+        middle = self.rotate @ self.shear @ (self.scale * (thick - 1) / 2)
+        translate = self.translate + middle if CHANNEL in axes else self.translate
         return {
-            "scale": self.scale[kept],
-            "translate": self.translate[kept],
+            "scale": (self.scale * thick)[kept],
+            "translate": translate[kept],
             "rotate": self.rotate[np.ix_(kept, kept)],
             "shear": self.shear[np.ix_(kept, kept)],
             "affine": self.affine[np.ix_(linear, linear)],
@@ -151,6 +174,7 @@ def place_of(
         affine=np.array(source.affine),
         units=tuple(source.units),
         axis_labels=None if default else tuple(source.axis_labels),
+        channels=int(_full_resolution(source).shape[axes.index(CHANNEL)]) if CHANNEL in axes else 1,
         window=dict(window or {}),
     )
 
@@ -173,11 +197,11 @@ def labels_layer(
 
     place = source if isinstance(source, Place) else place_of(source, axes=axes, window=window)
     return Labels(
-        result.labels,
+        place.laid(result.labels, result.axes),
         name=f"{place.name} {model_name(result.record)}".strip(),
         features=pd.DataFrame(dict(result.features)),
         metadata={"medai": placed_record(result.record, place)},
-        **place.arguments(result.axes),
+        **place.arguments(place.beside(result.axes)),
     )
 
 

@@ -51,7 +51,7 @@ class LiveResult:
         import pandas as pd
 
         with self._own_write():
-            self._write(result.labels)
+            self._write(self._place.laid(result.labels, result.axes))
             self.layer.features = pd.DataFrame(dict(result.features))
             record = placed_record(result.record, self._place)
             self.layer.metadata = {**self.layer.metadata, "medai": record}

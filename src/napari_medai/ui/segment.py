@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_medai.tasks.segment import Segmentation, SegmentParams
 
 WIDGET = "segment"
-LIVE = ("threshold", "min_size")
+LIVE = ("threshold", "min_score", "min_size")
 
 
 class SegmentWidget(QWidget):
@@ -141,7 +141,7 @@ class SegmentWidget(QWidget):
         self._viewer.add_layer(live.layer)
         self._idle()
         speed = _pixels(source) / 1e6 / seconds
-        self.status.setText(f"{counted(live)} · {seconds:.1f} s · {speed:.1f} Mpx/s")
+        self.status.setText(f"{counted(live)} · {seconds:.1f} s · {speed:.2f} Mpx/s")
         notes = list(result.notes)
         if source.layer not in self._viewer.layers:
             notes.append(
