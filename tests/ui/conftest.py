@@ -34,6 +34,7 @@ class FakeModel:
 class FakeParams:
     threshold: Annotated[float, {"min": 0.05, "max": 0.95, "step": 0.01, "help": "Cut"}] = 0.5
     min_size: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.1
+    min_score: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.0
     diameter: Annotated[float, {"min": 0, "max": 1000, "zero": "auto", "unit": "px"}] = 0.0
     device: str = "auto"
     tile: int = 0

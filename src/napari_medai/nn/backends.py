@@ -77,7 +77,9 @@ class OpenVinoBackend:
             # Tracing warns of strides, which are constants, and of TorchScript's age.
             warnings.simplefilter("ignore")
             # Checking the trace would import half of PyTorch and freeze a window meanwhile.
-            traced = torch.jit.trace(net.eval().cpu(), example, check_trace=False)
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                net.eval().cpu(), example, check_trace=False
+            )
             converted = openvino.convert_model(traced, example_input=example)
         converted.reshape({0: [-1, int(net.channels_in), *(-1 for _ in stride)]})  # type: ignore[arg-type]
         options: dict[str, Any] = {
