@@ -16,7 +16,7 @@ import napari
 import napari_medai as medai
 
 viewer = napari.current_viewer() or napari.Viewer()
-{opened}image = viewer.layers[{layer!r}]
+{opened}image = {image}
 {result} = medai.{task}(
     image,
 {arguments})
@@ -26,6 +26,7 @@ OPENED = """\
 if {layer!r} not in viewer.layers:
     viewer.open({path!r})
 """
+ARRAY = "...  # it was an array: put it here"
 RESULTS = {"segment": "labels", "detect": "boxes", "denoise": "clean"}
 
 
@@ -48,10 +49,10 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
     origin = record.get("source")
     origin = origin if isinstance(origin, Mapping) else {}
     task = str(record.get("task", "segment"))
-    layer = str(origin.get("layer", "image"))
+    layer = str(origin.get("layer", ""))
     return TEMPLATE.format(
-        opened=OPENED.format(layer=layer, path=path) if path else "",
-        layer=layer,
+        opened=OPENED.format(layer=layer, path=path) if path and layer else "",
+        image=f"viewer.layers[{layer!r}]" if layer else ARRAY,
         result=RESULTS.get(task, "result"),
         task=task,
         arguments=_arguments(record, origin),

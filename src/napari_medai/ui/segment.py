@@ -210,7 +210,8 @@ class SegmentWidget(QWidget):
         if stored.get("model") == self.models.combo.currentText():
             self.params.set_values(stored.get("parameters", {}))
         self.device.set_value(str(stored.get("device", self.device.value())))
-        names = [region.value for region in Region]
+        # A rectangle of another session is not there any more.
+        names = [region.value for region in Region if region is not Region.SHAPES]
         if stored.get("region") in names:
             self.source.region.setCurrentIndex(names.index(stored["region"]))
 
