@@ -33,6 +33,9 @@ ENOUGH = 5
 SURE = 0.8
 """Mean score from which a look is trusted."""
 LOOKS = 4
+ENLARGE, SHRINK = 1.33, 0.5
+"""Zooms, relative to the last one, that ask for another look: small objects seem larger than they
+are, because those too small are not found."""
 LEAST_SCORE = 0.6
 """What is found with a lower score is not measured."""
 MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "meter": 1e6}
@@ -108,7 +111,7 @@ class Surveyor:
             looks.append(look)
             yield Step(0, 0, "finding the magnification")
             wanted = self._known / look.diameter if look.count else look.zoom
-            if look.trusted and 0.5 < wanted / look.zoom < 2:
+            if look.trusted and wanted < ENLARGE * look.zoom and wanted > SHRINK * look.zoom:
                 return [look]
             if look.trusted:
                 zooms.insert(0, wanted)
@@ -193,8 +196,10 @@ class Surveyor:
         """The whole plane if it is small, else a grid of windows, two or four along an axis."""
         along = []
         for n, scale in zip(shape, seen.scales, strict=True):
-            edge = max(1, round(EDGE[len(shape)] / float(scale)))
-            if n <= 1.5 * edge:
+            # Windows hold fewer objects when zoomed in, but not as few as they might.
+            usual = max(1, round(EDGE[len(shape)] / float(scale) ** 0.5))
+            edge = usual if n > 6 * usual else usual * 3 // 2
+            if n <= 2 * edge:
                 along.append([slice(0, n)])
                 continue
             count = 2 if n < 16 * edge else 4
@@ -215,9 +220,9 @@ def _summed(seen: Magnification, sizes: Any, scores: Any, area: int) -> Look:
     zoom = float(seen.scales[-1])
     if not len(sizes):
         return Look(zoom)
-    # The mean of sizes, not of diameters: small debris hardly counts.
     usual = sizes[sizes <= np.quantile(sizes, 0.95)]
-    diameter = seen.diameter * (np.mean(usual) / seen.typical_size) ** (1 / len(seen.scales))
+    relative = (usual / seen.typical_size) ** (1 / len(seen.scales))
+    diameter = seen.diameter * np.mean(relative)
     return Look(
         zoom,
         len(sizes),

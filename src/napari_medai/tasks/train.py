@@ -33,6 +33,10 @@ NETS: dict[int, dict[str, Any]] = {
     2: {"ndim": 2, "widths": [32, 64, 96, 128], "shuffle": 2, "pool": 2},
     3: {"ndim": 3, "widths": [16, 32, 64], "shuffle": [1, 2, 2], "pool": 2},
 }
+CHECK_EVERY = 300
+"""Steps from one score on the held-out images to the next."""
+MOST_HELD_OUT = 20
+"""More are trained on instead: scoring them would take the time of training."""
 FEWEST = 2
 """Pairs below which there is nothing to hold out."""
 
@@ -134,7 +138,7 @@ def train_steps(
         minutes=params.minutes,
         batch=params.batch,
         learning_rate=params.learning_rate * (1.0 if start is None else 0.3),
-        validate_every=max(1, min(250, params.steps // 4 or 250)),
+        validate_every=max(1, min(CHECK_EVERY, params.steps // 4 or CHECK_EVERY)),
         seed=params.seed,
     )
     objective = InstanceObjective(
@@ -292,7 +296,8 @@ def _examples(pairs: Sequence[Pair], spec: ModelSpec) -> list[Example]:
 def _split(examples: Sequence[Example], params: TrainParams) -> tuple[list[Example], list[Example]]:
     """What is trained on and what is held out, chosen by the seed."""
     order = np.random.default_rng(params.seed).permutation(len(examples))
-    count = min(len(examples) - 1, max(1, round(params.held_out * len(examples))))
+    wanted = max(1, round(params.held_out * len(examples)))
+    count = min(len(examples) - 1, wanted, MOST_HELD_OUT)
     held = set(order[: count if params.held_out else 0].tolist())
     training = [example for i, example in enumerate(examples) if i not in held]
     held_out = [example for i, example in enumerate(examples) if i in held]
