@@ -68,7 +68,7 @@ class View:
         places = [kept.index(axis) for axis in self._order if axis is not None]
         values = values.transpose(places)
         key = tuple(None if axis is None else slice(None) for axis in self._order)
-        return values[key].astype(dtype or values.dtype, copy=bool(copy))
+        return np.asarray(values[key]).astype(dtype or values.dtype, copy=bool(copy))
 
     def _part(self, axis: int) -> range:
         part = self._parts[axis]
