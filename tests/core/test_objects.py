@@ -78,3 +78,10 @@ def test_unfit_input() -> None:
         object_features(LABELS, score=[1.0])
     with pytest.raises(InputError, match="do not fit"):
         object_features(LABELS, image=IMAGE[None, :2])
+
+
+def test_pixels_without_a_value_do_not_count() -> None:
+    image = IMAGE.astype(float)[None].copy()
+    image[0, 0, 1] = np.nan
+    table = object_features(LABELS, image=image)
+    np.testing.assert_allclose(table["mean_intensity"], [(2 + 5 + 6) / 3, 9])

@@ -90,7 +90,7 @@ def predicted(
     job = predict(
         net, lambda window: image[(slice(None), *window)], image.shape[1:], tile=tile, text="net"
     )
-    scores, notes = finished(job, steps.append)
+    scores, notes, _ = finished(job, steps.append)
     return scores, notes, steps
 
 
@@ -121,7 +121,7 @@ def test_identity_gives_the_input(case: dict[str, tuple[int, ...]], batch: int) 
         read[key] += 1
         return image[(slice(None), *key)]
 
-    scores, _ = finished(predict(net, window, case["shape"], tile=case["tile"]))
+    scores, _, _ = finished(predict(net, window, case["shape"], tile=case["tile"]))
     np.testing.assert_array_equal(scores, np.concatenate([image, -image]))
     assert read.min() >= 1
 
@@ -203,7 +203,7 @@ def test_scores_move_to_the_fallback() -> None:
     job = predict(net, lambda key: image[(slice(None), *key)], (8, 40), tile=8)
     next(job)
     net.room = 0
-    scores, _ = finished(job)
+    scores, _, _ = finished(job)
     np.testing.assert_array_equal(scores, np.concatenate([image, -image]))
     assert len(net.calls) == 1
 

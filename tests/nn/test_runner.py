@@ -135,7 +135,9 @@ def test_what_has_no_room_goes_to_the_cpu(lively: Callable[..., UNet]) -> None:
             return torch.zeros((1, *shape))
 
     small = Small(net, Full(), plain.scales, 4)
-    scores, notes = finished(predict(small, lambda w: image[(slice(None), *w)], (60, 60), tile=32))
+    scores, notes, _ = finished(
+        predict(small, lambda w: image[(slice(None), *w)], (60, 60), tile=32)
+    )
     torch.testing.assert_close(scores, run(plain, image, 512), rtol=1e-4, atol=1e-4)
     assert any("CPU" in note for note in notes)
     assert plain.fallback() is None
@@ -253,3 +255,17 @@ def test_an_exported_net_gives_its_test_output(
             np.testing.assert_allclose(reader(ready).numpy(), files.test_output, atol=1e-3)
     state = torch.load(files.weights, weights_only=True)
     assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float16}
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_zooming_out_averages(ndim: int) -> None:
+    from napari_medai.nn.runner import _resized
+
+    noise = torch.randn((1, 1, *(64,) * ndim), generator=torch.Generator().manual_seed(0))
+    small = _resized(noise, [8] * ndim, smooth=True)
+    assert small.shape == (1, 1, *(8,) * ndim)
+    assert float(small.std()) < 1.5 / 8 ** (ndim / 2)
+    ramp = torch.arange(64.0).reshape(64, *(1,) * (ndim - 1)).expand((64,) * ndim)
+    middle = _resized(ramp[None, None], [8] * ndim, smooth=True)[0, 0, 1:-1]
+    wanted = 8 * torch.arange(1.0, 7.0) + 3.5
+    torch.testing.assert_close(middle.flatten(1).mean(1), wanted)

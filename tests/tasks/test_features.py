@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_medai.core.axes import AxesArray
+from napari_medai.core.errors import InputError
 from napari_medai.core.objects import object_features
 from napari_medai.core.steps import finished
 from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
@@ -76,3 +77,37 @@ def test_zarr_is_an_image_like_any(
     found = segmented(stored, axes, model())
     np.testing.assert_array_equal(found.labels, segmented(image, axes, model()).labels)
     assert found.count > 10
+
+
+def test_a_frame_without_values_is_left_empty_and_named(
+    model: Make, knowing: Make, discs: Make, draw: Make
+) -> None:
+    knowing()
+    frame = draw(discs((60, 60))).astype(float)
+    movie = np.stack([frame, np.full_like(frame, np.nan), frame])
+    found = segmented(movie, "TYX", model())
+    assert found.notes == ("t 1 holds no finite value and was left empty",)
+    labels = np.asarray(found.labels)
+    assert not labels[1].any()
+    assert set(found.features["t"]) == {0, 2}
+    with pytest.raises(InputError, match="no finite value"):
+        segmented(movie[1], "YX", model())
+
+
+@pytest.mark.parametrize("axes", ["TZYX", "TYX"])
+def test_axes_of_length_one_stay(
+    model: Make, knowing: Make, discs: Make, draw: Make, tmp_path: Path, axes: str
+) -> None:
+    knowing()
+    plane = draw(discs((90, 130)))
+    image = plane[(None,) * (len(axes) - 2)]
+    whole = segmented(plane, "YX", model())
+    found = segmented(image, axes, model(), block=32)
+    assert np.asarray(found.labels).shape == image.shape
+    assert found.count == whole.count
+    steps = segment_steps(
+        AxesArray(image, axes), model(), SegmentParams(diameter=12, block=32), out=tmp_path / "z"
+    )
+    stored = finished(steps)
+    np.testing.assert_array_equal(np.asarray(stored.labels), np.asarray(found.labels))
+    assert_same(stored, object_features(np.asarray(found.labels), axes=axes))

@@ -13,19 +13,13 @@ from napari_medai.core.axes import AxesArray
 from napari_medai.core.metrics import matching, matchings
 from napari_medai.core.steps import finished
 from napari_medai.models.model import Model
-from napari_medai.models.places import shipped_dir
 from napari_medai.models.registry import find_model
 from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
 
 FLUORESCENCE = ("fluorescence-256", "fluorescence-260x347", "fluorescence-360")
 
-pytestmark = [
-    pytest.mark.skipif(
-        not (shipped_dir() / "nuclei").is_dir(), reason="the model nuclei is not in the zoo yet"
-    ),
-    # OpenVINO traces nets, which this PyTorch calls deprecated.
-    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
-]
+# OpenVINO traces nets, which this PyTorch calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,9 @@ def segmented(
 ) -> Segmentation:
     given = AxesArray(image, axes) if not isinstance(image, AxesArray) else image
     return finished(
-        segment_steps(given, model, SegmentParams(**{"diameter": GIVEN, **params}), out=out)
+        segment_steps(
+            given, model, SegmentParams(**{"diameter": GIVEN, **params}), out=out, keep_scores=True
+        )
     )
 
 

@@ -179,3 +179,37 @@ def test_pairs_that_cannot_be_learned_from(pairs, change, sentence) -> None:
 def test_parameters_out_of_range(wrong) -> None:
     with pytest.raises(InputError):
         TrainParams(**wrong)
+
+
+def test_frames_of_one_source_stay_together(pairs: list[Pair]) -> None:
+    from dataclasses import replace
+
+    from napari_medai.tasks.train import _examples, _fresh_spec, _split
+
+    frames = [replace(pairs[i % 4], source="ab"[i % 2]) for i in range(8)]
+    examples = _examples(frames, _fresh_spec("mine", "YX", 1, anisotropy=1.0))
+    training, held_out = _split(frames, examples, TrainParams(held_out=0.1))
+    assert {id(e) for e in held_out} in (
+        {id(e) for e in examples[0::2]},
+        {id(e) for e in examples[1::2]},
+    )
+    assert len(training) == 4
+    assert _split(frames, examples, TrainParams(held_out=0))[1] == []
+
+
+def test_a_model_knows_the_slices_it_was_trained_on() -> None:
+    volumes = [disks(seed, shape=(24, 48, 48), radius=6) for seed in range(2)]
+    thick = [
+        Pair(AxesArray(v.image.data, "ZYX", {"Z": 2.0, "Y": 0.5, "X": 0.5}), v.labels)
+        for v in volumes
+    ]
+    model = finished(train_steps(thick, QUICK, name="thick"))
+    assert model.config["anisotropy"] == 4.0
+    found = finished(segment_steps(thick[0].image, model, SegmentParams(diameter=12)))
+    assert found.record["found"]["diameter"] == 12
+
+
+def test_an_image_without_values_is_named(pairs: list[Pair]) -> None:
+    blank = Pair(AxesArray(np.full((96, 96), np.nan), "YX"), pairs[0].labels, "blank.tif")
+    with pytest.raises(InputError, match=r"blank\.tif: the image holds no finite value"):
+        finished(train_steps([*pairs, blank], QUICK, name="never"))

@@ -19,6 +19,22 @@ from napari_medai.core.view import View
 
 SPACE = "ZYX"
 CHANNEL = "C"
+AXIS_WORDS = {
+    "depth": "Z",
+    "slice": "Z",
+    "plane": "Z",
+    "height": "Y",
+    "row": "Y",
+    "width": "X",
+    "col": "X",
+    "column": "X",
+    "channel": "C",
+    "channels": "C",
+    "ch": "C",
+    "time": "T",
+    "frame": "T",
+}
+"""What people and programs call axes, in lower case."""
 
 
 @runtime_checkable
@@ -159,12 +175,23 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
 
 
 def check_dtype(dtype: Any) -> None:
-    """Refuse values that are not real numbers or bool."""
-    kind = np.dtype(dtype).kind
-    if kind not in "biuf":
+    """Refuse values that are not bool or real numbers of up to 64 bits."""
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
         raise InputError(
-            f"the image holds {np.dtype(dtype)} values, but real numbers are needed; "
+            f"the image holds {dtype} values, which numpy does not know; give a numpy array "
+            "(of a tensor: tensor.cpu().numpy())"
+        ) from None
+    if known.kind not in "biuf":
+        raise InputError(
+            f"the image holds {known} values, but real numbers are needed; "
             "convert it (for complex values: take the magnitude) and try again"
+        )
+    if known.itemsize > 8:
+        raise InputError(
+            f"the image holds {known} values, but numbers of at most 64 bits are needed; "
+            'convert it with .astype("float64") and try again'
         )
 
 
@@ -187,3 +214,11 @@ def guessed_axes(shape: tuple[int, ...], *, rgb: bool = False) -> str:
             'give them, for example axes="TCZYX"'
         )
     return {2: "YX", 3: "ZYX", 4: "TZYX"}[space] + ("C" if rgb else "")
+
+
+def looks_rgb(shape: tuple[int, ...]) -> bool:
+    """Whether the last axis of an array that says nothing of its axes is taken as colours.
+
+    It is if it has 3 (or, with transparency, 4) positions, and rows and columns are longer.
+    """
+    return len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4

@@ -71,6 +71,7 @@ class Sums:
     size: np.ndarray
     score: np.ndarray
     intensity: np.ndarray
+    counted: np.ndarray
     position: np.ndarray
 
     @classmethod
@@ -88,7 +89,7 @@ class Sums:
         Parameters
         ----------
         image
-            (channels, \\*labels.shape); the channels' mean is measured.
+            (channels, \\*labels.shape); the mean of the channels' finite values is measured.
         corner
             Where the block begins, along its axes.
         within
@@ -98,9 +99,12 @@ class Sums:
         where = np.flatnonzero(labels)
         own = labels.reshape(-1)[where]
         size = np.bincount(own, minlength=count)[1:]
-        total = np.zeros(count)
+        total, counted = np.zeros(count), np.zeros(count)
         for channel in image:
-            total += np.bincount(own, channel.reshape(-1)[where], minlength=count)
+            values = channel.reshape(-1)[where]
+            finite = np.isfinite(values) if values.dtype.kind == "f" else slice(None)
+            total += np.bincount(own[finite], values[finite], minlength=count)
+            counted += np.bincount(own[finite], minlength=count)
         place = []
         rest = where
         for length, start in zip(reversed(labels.shape), reversed(corner), strict=True):
@@ -110,7 +114,7 @@ class Sums:
         place.reverse()
         for axis, position in sorted((within or {}).items()):
             place.insert(axis, position * size)
-        return cls(size, scores * size, total[1:] / len(image), np.stack(place, axis=1))
+        return cls(size, scores * size, total[1:], counted[1:], np.stack(place, axis=1))
 
 
 @dataclass(slots=True)
@@ -149,7 +153,8 @@ class ObjectTable:
             "index": index[kept],
             "score": (total([s.score for s in self._sums]) / solid).astype(np.float32),
             "volume" if len(space) == 3 else "area": size * pixel,
-            "mean_intensity": total([s.intensity for s in self._sums]) / solid,
+            "mean_intensity": total([s.intensity for s in self._sums])
+            / np.maximum(total([s.counted for s in self._sums]), 1),
         }
         for place, axis in enumerate(axes):
             along = total([s.position[:, place] for s in self._sums]) / solid

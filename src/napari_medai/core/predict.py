@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from math import prod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -51,6 +51,16 @@ class Net(Protocol):
         ...
 
 
+class Prediction(NamedTuple):
+    """Scores (channels_out, \\*shape) in a buffer of the net; what the user should know about
+    the run, a sentence each; and the net that it ended with, to go on with.
+    """
+
+    scores: Any
+    notes: tuple[str, ...]
+    net: Any
+
+
 def predict(
     net: Net,
     read: Callable[[Window], np.ndarray],
@@ -58,7 +68,7 @@ def predict(
     *,
     tile: int | Sequence[int],
     text: str = "",
-) -> Steps[tuple[Any, tuple[str, ...]]]:
+) -> Steps[Prediction]:
     """Scores of a whole image or block, one `Step` a batch.
 
     Without device memory for a batch it is halved, then the tiles are (their halo kept), then the
@@ -72,12 +82,6 @@ def predict(
         Spatial shape of what is predicted.
     tile
         Longest core of a tile in pixels, as in `plan_tiles`.
-
-    Returns
-    -------
-    tuple
-        The scores (channels_out, \\*shape) in a buffer of the net, and what the user should know
-        about the run, a sentence each.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def predict(
         pending = pending[len(batch) :]
         done += len(batch)
         yield Step(done, done + len(pending), text)
-    return run.scores, run.notes
+    return Prediction(run.scores, tuple(run.notes), run.net)
 
 
 class _Run:

@@ -36,6 +36,8 @@ class LabelCanvas:
     ----------
     chunks
         Chunk shape on disk; by default 512 x 512, in 3D 16 x 256 x 256.
+    into
+        An array of zeros (int32) to write to instead, in memory or on disk.
 
     Raises
     ------
@@ -44,7 +46,12 @@ class LabelCanvas:
     """
 
     def __init__(
-        self, shape: Sequence[int], *, out: Path | None = None, chunks: Sequence[int] | None = None
+        self,
+        shape: Sequence[int],
+        *,
+        out: Path | None = None,
+        chunks: Sequence[int] | None = None,
+        into: Any = None,
     ) -> None:
         self.shape = tuple(int(n) for n in shape)
         self.out = out
@@ -53,7 +60,10 @@ class LabelCanvas:
         self._parent: dict[int, int] = {}
         self._closed = False
         self._labels: Any = None
-        if out is not None:
+        self._stored = out is not None or into is not None
+        if into is not None:
+            self._labels = into
+        elif out is not None:
             self._labels = new_label_store(out, self.shape, chunks)
 
     @property
@@ -93,7 +103,7 @@ class LabelCanvas:
         there = np.asarray(self._labels[block.read])  # in memory a view, from disk a copy
         table = self._taken_over(block, labels, centres, there)
         _paint(there, table, labels)
-        if self.out is not None:
+        if self._stored:
             self._write(block.read, there)
         return table
 
@@ -126,7 +136,7 @@ class LabelCanvas:
             self._labels = np.zeros(self.shape, np.int32)
         if self._parent and not self._closed:
             final = self.final_labels()
-            step = self._labels.chunks[0] if self.out is not None else self.shape[0]
+            step = getattr(self._labels, "chunks", self.shape)[0]
             for start in range(0, self.shape[0], step):
                 rows = slice(start, start + step)
                 self._write(rows, final[np.asarray(self._labels[rows])])
@@ -201,13 +211,7 @@ class LabelCanvas:
         return label
 
     def _write(self, window: Any, labels: np.ndarray) -> None:
-        try:
-            self._labels[window] = labels
-        except OSError as error:
-            raise RunError(
-                f"labels could not be written to {self.out}: {error.strerror or error}; "
-                "free some space or choose another folder"
-            ) from error
+        write_labels(self._labels, window, labels)
 
 
 def _outside(block: Block, centres: np.ndarray) -> np.ndarray:
@@ -287,6 +291,17 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
     edges = (512, 512)[-len(shape) :] if len(shape) < 3 else (16, 256, 256)
     edges = (1,) * (len(shape) - len(edges)) + edges
     return tuple(max(1, min(n, edge)) for n, edge in zip(shape, edges, strict=True))
+
+
+def write_labels(array: Any, window: Any, labels: np.ndarray) -> None:
+    """Assign to a window of an array that may be on a disk; `RunError` if that is full."""
+    try:
+        array[window] = labels
+    except OSError as error:
+        raise RunError(
+            f"labels could not be written: {error.strerror or error}; free some space or choose "
+            "another folder"
+        ) from error
 
 
 def new_label_store(out: Path, shape: tuple[int, ...], chunks: Sequence[int] | None = None) -> Any:

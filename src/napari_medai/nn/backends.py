@@ -6,6 +6,7 @@ the net's stride. Both give the same values within 1e-3.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 import sys
@@ -48,7 +49,8 @@ class TorchBackend:
     def __init__(self, net: nn.Module, device: torch.device) -> None:
         self.name = f"torch {torch.__version__}"
         self.device = device
-        self.net = net.eval().requires_grad_(False).to(device)
+        # A copy: the net itself stays where it is, for the day this device is full.
+        self.net = copy.deepcopy(net).eval().requires_grad_(False).to(device)
         self.format = torch.channels_last if net.ndim == 2 else torch.channels_last_3d
         self.net = self.net.to(memory_format=self.format)  # type: ignore[call-overload]
 
@@ -118,6 +120,8 @@ def short_of_memory(shape: Sequence[int]) -> Iterator[None]:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
         raise OutOfMemoryError(
             f"the device has no room for {' x '.join(map(str, shape))} values; close other "
             "programs or use smaller tiles"
@@ -126,7 +130,7 @@ def short_of_memory(shape: Sequence[int]) -> Iterator[None]:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether PyTorch or OpenVINO means that memory did not suffice."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.cuda.OutOfMemoryError):
         return True
     text = str(error).lower()
     return any(words in text for words in ("out of memory", "can't allocate", "bad_alloc"))

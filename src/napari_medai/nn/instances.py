@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_medai.core.intensity import Percentiles, intensity_range
-from napari_medai.core.metrics import matchings
+from napari_medai.core.metrics import IOUS, matchings, mean_average_precision
 from napari_medai.core.scale import Scale
 from napari_medai.nn import crops
 from napari_medai.nn.decode import DISTANCE, FOREGROUND, OFFSET, OFFSETS_PER_DIAMETER, decode
@@ -22,7 +22,6 @@ from napari_medai.nn.runner import score_maps
 THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(11))
 EMPTY_WEIGHT = 15.0
 """An image without objects counts like one with so many."""
-IOUS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class Example:
         *,
         percentiles: Percentiles,
         weight: float | None = None,
+        anisotropy: float = 1.0,
     ) -> Example:
         """From an image (channels, \\*space) of any real dtype and its labels (\\*space).
 
@@ -63,7 +63,9 @@ class Example:
             centres[1:] = ndimage.center_of_mass(labels > 0, labels, np.arange(1, count + 1))
         maps = np.concatenate([ready, _depth(labels, count)[None]]).astype(np.float16)
         weight = count + EMPTY_WEIGHT if weight is None else weight
-        return cls(maps, labels, centres, median_diameter(labels), weight)
+        # In pixels of the plane: a ball of so many voxels is flatter, the thicker the slices.
+        diameter = median_diameter(labels) * (anisotropy ** (1 / 3) if labels.ndim == 3 else 1)
+        return cls(maps, labels, centres, diameter, weight)
 
     @property
     def image(self) -> np.ndarray:
@@ -113,6 +115,7 @@ class InstanceObjective:
     crop: tuple[int, ...] = (192, 192)
     geometry: crops.Geometry = field(default_factory=crops.Geometry)
     appearance: crops.Appearance = field(default_factory=crops.Appearance)
+    anisotropy: float = 1.0
     min_size: float = 0.1
     min_score: float = 0.7
     wild: float = 0.1
@@ -194,7 +197,7 @@ class InstanceObjective:
         """
         scores = self._scores(net, torch.device("cpu"))
         figures = {t: self._figures(scores, threshold=t) for t in THRESHOLDS}
-        best = max(figures, key=lambda t: figures[t]["score"])
+        best = max(figures, key=lambda t: (figures[t]["score"], -abs(t - 0.5)))
         shift = math.log(best / (1 - best))
         per_map = net.head.bias.numel() // (OFFSET + len(self.crop))  # type: ignore[operator, union-attr]
         with torch.no_grad():
@@ -207,7 +210,7 @@ class InstanceObjective:
             for example, maps in zip(self.held_out, scores, strict=True)
         ]
         found = matchings(pairs, ious=IOUS)
-        mean = float(np.mean([match.accuracy for match in found]))
+        mean = mean_average_precision(found)
         return {"score": mean, "AP50": found[0].accuracy, "mAP": mean}
 
     @torch.no_grad()
@@ -228,7 +231,8 @@ class InstanceObjective:
 
     def _labels(self, example: Example, maps: Tensor, *, threshold: float) -> np.ndarray:
         width = self.diameter / float(self._scale(example))
-        size = math.pi * width**2 / 4 if len(self.crop) == 2 else math.pi * width**3 / 6
+        flat = len(self.crop) == 2
+        size = math.pi * (width**2 / 4 if flat else width**3 / 6 / self.anisotropy)
         shifted = maps.clone()
         shifted[FOREGROUND] -= math.log(threshold / (1 - threshold))
         found = decode(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
@@ -69,14 +68,12 @@ class ScoreNet:
     def __call__(self, tiles: Sequence[np.ndarray]) -> list[Tensor]:
         """Scores (channels_out, \\*space) of each tile (channels, \\*space), on the device."""
         images = torch.from_numpy(np.stack(tiles).astype(np.float32, copy=False))
-        if self.device.type != "cpu":
-            images = images.to(self.device)
         return list(self.scores(images))
 
     def scores(self, images: Tensor) -> Tensor:
-        """Scores (batch, channels_out, \\*space) of images (batch, channels, \\*space) there."""
+        """Scores (batch, channels_out, \\*space) of images (batch, channels, \\*space), there."""
         with short_of_memory(images.shape):
-            return self._scores(images)
+            return self._scores(images.to(self.device))
 
     def _scores(self, images: Tensor) -> Tensor:
         size = images.shape[2:]
@@ -89,10 +86,9 @@ class ScoreNet:
         """The same on the CPU, which has more memory than a GPU; None if it is there already."""
         if self.device.type == "cpu":
             return None
-        net = copy.deepcopy(self.net).cpu()
         emptied_cache(self.device)
-        backend = TorchBackend(net, torch.device("cpu"))
-        return replace(self, net=net, backend=backend, batch=BATCH["cpu"])
+        backend = TorchBackend(self.net, torch.device("cpu"))
+        return replace(self, backend=backend, batch=BATCH["cpu"])
 
     def at(self, scales: tuple[Scale, ...]) -> ScoreNet:
         """The same net looking at another zoom."""
@@ -124,7 +120,7 @@ class ScoreNet:
         ends = [n - m for n, m in zip(whole, images.shape[2:], strict=True)]
         images = functional.pad(images, _ends(ends), mode="replicate")
         target = [round(n * float(s)) for n, s in zip(whole, self.scales, strict=True)]
-        return _resized(images, target, smooth=max(map(float, self.scales)) < 1)
+        return _resized(images, target, smooth=min(map(float, self.scales)) < 1)
 
     def _unzoomed(self, scores: Tensor, size: torch.Size) -> Tensor:
         if not self._is_zoomed:
@@ -162,6 +158,8 @@ def _loaded(
     import_from, name, kwargs = architecture
     net = built_net(import_from, name, literal_eval(kwargs))
     load_weights(net, weights)
+    if device == "mps" and net.ndim == 3:
+        device = "cpu"  # Metal lacks pooling in 3D in many versions of PyTorch
     backend = backend_for(net, torch.device(device))
     one = Scale.nearest(1.0)
     return ScoreNet(net, backend, (one,) * int(net.ndim), BATCH[device])  # type: ignore[arg-type]
@@ -249,9 +247,19 @@ def _ends(counts: Sequence[int]) -> list[int]:
 
 
 def _resized(images: Tensor, size: Sequence[int], *, smooth: bool) -> Tensor:
-    mode = {4: "bilinear", 5: "trilinear"}[images.ndim]
-    extra = {"antialias": True} if smooth and images.ndim == 4 else {}
-    return functional.interpolate(images, size=list(size), mode=mode, align_corners=False, **extra)
+    """Linear interpolation; ``smooth`` averages over what shrinking would step over."""
+    if not smooth:
+        mode = {4: "bilinear", 5: "trilinear"}[images.ndim]
+        return functional.interpolate(images, size=list(size), mode=mode, align_corners=False)
+    flat = partial(functional.interpolate, mode="bilinear", align_corners=False, antialias=True)
+    if images.ndim == 4:
+        return flat(images, size=list(size))
+    # PyTorch averages in planes only, so volumes are resized within slices, then across.
+    batch, channels, depth = images.shape[:3]
+    within = flat(images.flatten(0, 2)[:, None], size=list(size[1:]))
+    upright = within.reshape(batch * channels, depth, -1)[:, None]
+    across = flat(upright, size=[size[0], upright.shape[-1]])
+    return across.reshape(batch, channels, *size)
 
 
 def _float32(value: Tensor) -> Tensor:

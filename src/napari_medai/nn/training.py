@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.core.steps import Step, Steps
+from napari_medai.nn.backends import is_out_of_memory
 from napari_medai.nn.device import mixed_precision
 
 
@@ -102,7 +103,15 @@ class Run:
         began = time.monotonic() - self._saved_seconds
         total = self._total()
         while not self._over(time.monotonic() - began):
-            loss = self._optimise(self._progress(time.monotonic() - began))
+            try:
+                loss = self._optimise(self._progress(time.monotonic() - began))
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise RunError(
+                    f"{self.device.type} has no room for a batch of {self.schedule.batch} crops; "
+                    "train with a smaller batch"
+                ) from error
             done = self.trained.steps = self.trained.steps + 1
             self.trained.seconds = time.monotonic() - began
             values: dict[str, Any] = {"loss": loss}

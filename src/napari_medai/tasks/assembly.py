@@ -16,7 +16,7 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.link import SliceLinker
 from napari_medai.core.objects import ObjectTable, Sums
-from napari_medai.core.stitch import LabelCanvas, new_label_store
+from napari_medai.core.stitch import LabelCanvas, new_label_store, write_labels
 from napari_medai.core.tiling import Block
 
 LARGEST_IN_MEMORY = 1 << 31
@@ -100,7 +100,6 @@ class Assembly:
         self.table = ObjectTable()
         self.oversized = 0
         self._last = 0
-        self._stacked = layout.axes != layout.space
         if out is None and 4 * prod(layout.shape) > LARGEST_IN_MEMORY:
             out = _temporary_store()
         self._out = out
@@ -108,23 +107,21 @@ class Assembly:
         self._canvas: LabelCanvas | None = None
         self._linker: SliceLinker | None = None
         self._pending: list[tuple[np.ndarray, Sums]] = []
-        if self._stacked:
-            self._array = (
-                np.zeros(layout.shape, np.int32)
-                if out is None
-                else new_label_store(out, layout.shape, _plane_chunks(layout))
-            )
-        else:
-            self._canvas = LabelCanvas(layout.plane_shape, out=out)
+        if out is not None:
+            self._array = new_label_store(out, layout.shape, _chunks(layout))
+        elif layout.count > 1:
+            self._array = np.zeros(layout.shape, np.int32)
 
     def begin_stack(self) -> None:
         """What follows is linked with nothing before it."""
-        self._linker = SliceLinker() if self.layout.linked else None
+        several = self.layout.linked and self.layout.image.sizes["Z"] > 1
+        self._linker = SliceLinker() if several else None
 
     def add(self, position: Position, block: Block, scores: Any, image: np.ndarray) -> None:
         """Decode one block of a plane; ``image`` (channels, \\*space) are its pixels."""
         if self._canvas is None:
-            self._canvas = LabelCanvas(self.layout.plane_shape)
+            into = None if self._array is None else PlaneView(self._array, self.layout, position)
+            self._canvas = LabelCanvas(self.layout.plane_shape, into=into)
         labels, centres, sure = self.decode(scores)
         table = self._canvas.add(block, labels, centres)
         corner = [window.start for window in block.read]
@@ -140,19 +137,21 @@ class Assembly:
         plane = canvas.result()
         if canvas.oversized:
             self._recount(position, plane, final, canvas.oversized_labels())
-        if not self._stacked:
+        if self.layout.count == 1 and self._array is None:
             self._flush(final)
             return
+        table = np.arange(canvas.count + 1)
         if self._linker is not None:
-            linked = self._linker.add(plane)
-            final = linked[final].astype(np.int64)
-            plane = linked[plane]
-        final = np.where(final > 0, final + self._last, 0)
-        self._array[self.layout.key(position)] = self._placed(plane)
-        count = self._linker.count if self._linker is not None else canvas.count
+            # A copy: the linker keeps it for the next slice, while the plane is renumbered.
+            linked = self._linker.add(np.array(plane[...]))
+            table = np.pad(linked, (0, len(table) - len(linked))).astype(np.int64)
+        table = np.where(table > 0, table + self._last, 0)
+        if table[-1] != canvas.count:
+            for rows in _bands(plane.shape):
+                write_labels(plane, rows, table[np.asarray(plane[rows])])
         if self._linker is None:
-            self._last += count
-        self._flush(final)
+            self._last += canvas.count
+        self._flush(table[final])
         self._canvas = None
 
     def end_stack(self) -> None:
@@ -162,21 +161,17 @@ class Assembly:
 
     def labels(self) -> Any:
         """The label image: an array, or zarr where it was too large."""
-        if self._stacked:
+        if self._array is not None:
             return self._array
         assert self._canvas is not None, "an image has at least one plane"
-        return self._canvas.result()
+        order = [self.layout.space.index(a) for a in self.layout.axes if a in self.layout.space]
+        plane = self._canvas.result()
+        return plane.transpose(order).reshape(self.layout.shape)
 
     def discard(self) -> None:
         """Remove what was written to disk by a run that did not end."""
         if self._out is not None:
             shutil.rmtree(self._out, ignore_errors=True)
-
-    def _placed(self, plane: np.ndarray) -> np.ndarray:
-        """A plane with the result's order of axes and its labels above those before."""
-        order = [self.layout.space.index(a) for a in self.layout.axes if a in self.layout.space]
-        plane = plane.transpose(order)
-        return np.where(plane > 0, plane + self._last, 0) if self._last else plane
 
     def _within(self, position: Position) -> dict[int, int]:
         return {self.layout.measured_axes.index(axis): at for axis, at in position.items()}
@@ -197,14 +192,13 @@ class Assembly:
         place = np.zeros(len(final), np.int32)
         place[joined] = np.arange(1, len(joined) + 1)
         image = self.layout.plane(position).data
-        band = max(1, BAND // prod(plane.shape[1:]))
-        for start in range(0, plane.shape[0], band):
-            labels = place[np.asarray(plane[start : start + band])]
+        for rows in _bands(plane.shape):
+            labels = place[np.asarray(plane[rows])]
             sums = Sums.of(
                 labels,
                 (scores / np.maximum(sizes, 1))[joined],
-                image=np.asarray(image[:, start : start + band]),
-                corner=[start] + [0] * (labels.ndim - 1),
+                image=np.asarray(image[(slice(None), *rows)]),
+                corner=[part.start for part in rows],
                 within=self._within(position),
             )
             self._pending.append((np.append(0, self._first(final, joined)), sums))
@@ -222,10 +216,45 @@ class Assembly:
         self._pending.clear()
 
 
-def _plane_chunks(layout: Layout) -> list[int]:
-    """Chunks of a stack that is written plane by plane: never across planes."""
+class PlaneView:
+    """One plane of a label array, with its axes in the model's order; read and written in place."""
+
+    def __init__(self, array: Any, layout: Layout, position: Position) -> None:
+        self._array = array
+        self._axes = [axis for axis in layout.axes if axis in layout.space]
+        self._space = layout.space
+        self._key = {axis: position.get(axis, slice(None)) for axis in layout.axes}
+        self.shape = layout.plane_shape
+
+    def __getitem__(self, window: Any) -> np.ndarray:
+        part = np.asarray(self._array[self._at(window)])
+        return part.transpose([self._axes.index(axis) for axis in self._space])
+
+    def __setitem__(self, window: Any, labels: np.ndarray) -> None:
+        order = [self._space.index(axis) for axis in self._axes]
+        self._array[self._at(window)] = labels.transpose(order)
+
+    def _at(self, window: Any) -> tuple[Any, ...]:
+        given = window if isinstance(window, tuple) else (window,)
+        parts = [slice(None) if part is Ellipsis else part for part in given]
+        parts += [slice(None)] * (len(self._space) - len(parts))
+        key = {**self._key, **dict(zip(self._space, parts, strict=True))}
+        return tuple(key.values())
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Windows over whole rows of an array, of about `BAND` pixels each."""
+    rows = max(1, BAND // prod(shape[1:]))
+    rest = tuple(slice(0, n) for n in shape[1:])
+    for start in range(0, shape[0], rows):
+        yield slice(start, min(shape[0], start + rows)), *rest
+
+
+def _chunks(layout: Layout) -> list[int]:
+    """Chunks of a label store: never across planes, which are written one by one."""
+    edge = CHUNK if len(layout.space) == 2 else CHUNK // 4
     sizes = layout.image.sizes
-    return [min(sizes[a], CHUNK) if a in layout.space else 1 for a in layout.axes]
+    return [min(sizes[a], edge) if a in layout.space else 1 for a in layout.axes]
 
 
 def _temporary_store() -> Path:

@@ -8,17 +8,19 @@ within the range of sizes a model was trained on are left as they are: zooming c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import pi, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medai.core.errors import InputError
+from napari_medai.core.predict import predict
 from napari_medai.core.scale import LARGEST, SMALLEST, Scale
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.steps import Steps
 from napari_medai.core.tiling import Window
-from napari_medai.tasks.suitable import normalised_reader
+from napari_medai.tasks.suitable import image_range, normalised_reader
 
 if TYPE_CHECKING:
     from napari_medai.core.axes import AxesArray
@@ -38,7 +40,14 @@ ENLARGE, SHRINK = 1.33, 0.5
 are, because those too small are not found."""
 LEAST_SCORE = 0.6
 """What is found with a lower score is not measured."""
-MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "meter": 1e6}
+MICROMETRES = {
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "inch": 25_400.0,
+    "meter": 1e6,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +56,15 @@ class Magnification:
 
     ``diameter`` is that of a typical object in pixels of the image (of its last axis);
     ``known`` is the diameter the model was trained on; ``source`` says where the first came
-    from: given, estimated, pixel size, or assumed.
+    from: given, estimated, pixel size, or assumed; ``anisotropy`` is the step along z over that
+    along x that the model was trained on.
     """
 
     diameter: float
     known: float
     scales: tuple[Scale, ...]
     source: str
+    anisotropy: float = 1.0
 
     @property
     def diameters(self) -> tuple[float, ...]:
@@ -64,7 +75,7 @@ class Magnification:
     def typical_size(self) -> float:
         """Pixels of a typical object."""
         widths = [self.diameter * float(self.scales[-1]) / float(s) for s in self.scales]
-        return prod(widths) * (pi / 4 if len(widths) == 2 else pi / 6)
+        return prod(widths) * (pi / 4 if len(widths) == 2 else pi / 6 / self.anisotropy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +118,8 @@ class Surveyor:
         looks: list[Look] = []
         zooms = [first]
         while zooms and len(looks) < LOOKS:
-            look = self._look(zooms.pop(0))
+            look = yield from self._look(zooms.pop(0))
             looks.append(look)
-            yield Step(0, 0, "finding the magnification")
             wanted = self._known / look.diameter if look.count else look.zoom
             if look.trusted and wanted < ENLARGE * look.zoom and wanted > SHRINK * look.zoom:
                 return [look]
@@ -119,19 +129,27 @@ class Surveyor:
                 zooms += [first / 3, first * 2, first / 8]
         return looks
 
-    def _look(self, zoom: float) -> Look:
-        """Find objects in a few windows at one zoom."""
+    def _look(self, zoom: float) -> Steps[Look]:
+        """Find objects in a few windows at one zoom; a step a window."""
         from napari_medai.nn.runner import decoded_objects
 
         seen = self._zoomed(min(max(zoom, 1 / SMALLEST), LARGEST))
         net = self.net.at(seen.scales)
-        sizes, scores, area = [], [], 0
+        sizes, scores, area = [np.zeros(0, int)], [np.zeros(0)], 0
         for plane in self._planes():
-            read = normalised_reader(plane, self.model)
+            try:
+                bright = image_range(plane.data, self.model)
+            except InputError:
+                continue  # no value to look at here
             for window in self._windows(plane.shape[1:], seen):
-                pixels = read(window)
+                corner = tuple(part.start for part in window)
+                shape = tuple(part.stop - part.start for part in window)
+                read = normalised_reader(plane, self.model, bright=bright, corner=corner)
+                maps, _, net = yield from predict(
+                    net, read, shape, tile=shape, text="finding the magnification"
+                )
                 found = decoded_objects(
-                    net([pixels])[0],
+                    maps,
                     threshold=0.5,
                     diameter=seen.diameters,
                     min_size=0.03 * seen.typical_size,
@@ -139,7 +157,7 @@ class Surveyor:
                 )
                 sizes.append(np.bincount(found[0].ravel(), minlength=1)[1:])
                 scores.append(found[2])
-                area += prod(pixels.shape[1:])
+                area += prod(shape)
             if sum(map(len, scores)) >= ENOUGH:
                 break
         return _summed(seen, np.concatenate(sizes), np.concatenate(scores), area)
@@ -149,27 +167,39 @@ class Surveyor:
         known = self._known
         zoom = known / diameter
         margin = float(self.model.config.get("zoom_range", 1.0))
-        if 1 / margin <= zoom <= margin and self._anisotropy == 1:
+        if 1 / margin <= zoom <= margin:
             zoom = 1.0
-        return Magnification(diameter, known, self._zoomed(zoom).scales, source)
+        return replace(self._zoomed(zoom), diameter=diameter, source=source)
 
     def _zoomed(self, zoom: float) -> Magnification:
-        scales = [Scale.nearest(zoom)] * len(self.layout.space)
-        if len(scales) == 3:
-            scales[0] = Scale.nearest(zoom * self._anisotropy)
-        return Magnification(self._known / float(scales[-1]), self._known, tuple(scales), "")
+        scales = [Scale.nearest(zoom * relative) for relative in self._relative_steps]
+        width = self._known / float(scales[-1])
+        return Magnification(width, self._known, tuple(scales), "", self._anisotropy)
 
     @property
     def _known(self) -> float:
         return float(self.model.config["diameter"])
 
     @property
-    def _anisotropy(self) -> float:
-        """Step along z over that in the plane, relative to what the model was trained on."""
-        if len(self.layout.space) == 2:
-            return 1.0
+    def _relative_steps(self) -> list[float]:
+        """The step along each axis over that along X, relative to what the model was trained on."""
         image = self.layout.image
-        return image.step("Z") / image.step("X") / float(self.model.config.get("anisotropy", 1))
+        trained = {"Z": self._anisotropy}
+        relative = []
+        for axis in self.layout.space:
+            if axis not in image.spacing or "X" not in image.spacing:
+                relative.append(1.0)
+                continue
+            units = [MICROMETRES.get(image.units.get(a, "")) for a in (axis, "X")]
+            known = 1.0 if None in units else units[0] / units[1]  # type: ignore[operator]
+            ratio = known * image.step(axis) / image.step("X") / trained.get(axis, 1.0)
+            # Pixels that are nearly square are: zooming costs time, and sharpness.
+            relative.append(ratio if not 0.9 < ratio < 1.1 else 1.0)
+        return relative
+
+    @property
+    def _anisotropy(self) -> float:
+        return float(self.model.config.get("anisotropy", 1.0))
 
     def _hint(self) -> tuple[float, bool]:
         """The zoom that the pixel size suggests, and whether there is one; else 1."""
@@ -196,8 +226,9 @@ class Surveyor:
         """The whole plane if it is small, else a grid of windows, two or four along an axis."""
         along = []
         for n, scale in zip(shape, seen.scales, strict=True):
-            # Windows hold fewer objects when zoomed in, but not as few as they might.
-            usual = max(1, round(EDGE[len(shape)] / float(scale) ** 0.5))
+            # Windows hold fewer objects when zoomed in, but in 2D not as few as they might.
+            power = 0.5 if len(shape) == 2 else 1.0
+            usual = max(1, round(EDGE[len(shape)] / float(scale) ** power))
             edge = usual if n > 6 * usual else usual * 3 // 2
             if n <= 2 * edge:
                 along.append([slice(0, n)])

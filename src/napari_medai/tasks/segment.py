@@ -154,13 +154,19 @@ class Segmentation:
 
 
 def segment_steps(
-    image: AxesArray, model: Model, params: SegmentParams, *, out: Path | None = None
+    image: AxesArray,
+    model: Model,
+    params: SegmentParams,
+    *,
+    out: Path | None = None,
+    keep_scores: bool = False,
 ) -> Steps[Segmentation]:
     """Segment every plane (or volume, with a 3D model) of an image.
 
     Other axes are worked through one by one; the slices of a z-stack seen by a 2D model are
     linked into 3D objects. ``out`` is a folder to be made for the labels (zarr), for results
     larger than memory; without it, those go to a temporary one.
+    ``keep_scores`` keeps what `redecoded` needs, where that is at most a gigabyte.
 
     Raises
     ------
@@ -177,7 +183,9 @@ def segment_steps(
         net = net.at(seen.scales)
         assembly = Assembly(layout, _decoder(seen, params), out=out)
         try:
-            kept, notes = yield from _scored(layout, model, net, params, assembly, seen)
+            scored = yield from _scored(
+                layout, model, net, params, assembly, seen, keep=keep_scores
+            )
         except BaseException:
             assembly.discard()
             raise
@@ -188,12 +196,12 @@ def segment_steps(
         model,
         asdict(params),
         image,
-        device=f"{net.device.type}, {net.backend.name}",
+        device=f"{scored.net.device.type}, {scored.net.backend.name}",
         seconds=time.perf_counter() - began,
         found={"diameter": round(seen.diameter, 2), "diameter_from": seen.source},
     )
-    scores = None if kept is None else Scores(layout, seen, kept)
-    return _segmentation(layout, assembly, record, scores, notes)
+    scores = None if scored.maps is None else Scores(layout, seen, scored.maps)
+    return _segmentation(layout, assembly, record, scores, scored.notes)
 
 
 def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation:
@@ -235,6 +243,15 @@ class Scores:
     maps: Mapping[tuple[int, ...], Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """What `_scored` gives besides the objects: score maps to keep, notes, the net at the end."""
+
+    maps: dict[tuple[int, ...], Any] | None
+    notes: tuple[str, ...]
+    net: ScoreNet
+
+
 def _scored(
     layout: Layout,
     model: Model,
@@ -242,8 +259,10 @@ def _scored(
     params: SegmentParams,
     assembly: Assembly,
     seen: Magnification,
-) -> Steps[tuple[dict[tuple[int, ...], Any] | None, tuple[str, ...]]]:
-    """Score and decode every block; the score maps, if they may be kept, and notes."""
+    *,
+    keep: bool,
+) -> Steps[_Scored]:
+    """Score and decode every block."""
     shape = layout.plane_shape
     blocks = plan_blocks(
         shape,
@@ -255,7 +274,7 @@ def _scored(
     tile = params.tile or tuple(max(1, int(TILE[len(shape)] / float(s))) for s in seen.scales)
     maps_bytes = 4 * (2 + len(shape)) * prod(layout.shape)
     kept: dict[tuple[int, ...], Any] | None = (
-        {} if len(blocks) == 1 and maps_bytes <= LARGEST_KEPT else None
+        {} if keep and len(blocks) == 1 and maps_bytes <= LARGEST_KEPT else None
     )
     notes: dict[str, None] = {}
     done, total = 0, layout.count * len(blocks)
@@ -265,13 +284,14 @@ def _scored(
         for position in stack:
             plane = layout.plane(position)
             if bright is None:
-                bright = image_range(_stack_of(layout, position), model)
+                bright, blank = _bright(layout, position, model)
+                notes |= dict.fromkeys(blank)
             for block in blocks:
                 corner = tuple(window.start for window in block.read)
                 read = normalised_reader(plane, model, bright=bright, corner=corner)
                 run = predict(net, read, block.shape, tile=tile)
                 text = _where(position, block, blocks)
-                maps, said = yield from _within(run, done, total, text)
+                maps, said, net = yield from _within(run, done, total, text)
                 assembly.add(position, block, maps, pixels(plane, block.read))
                 notes |= dict.fromkeys(said)
                 done += 1
@@ -286,7 +306,7 @@ def _scored(
             f"of blocks and {'were' if several else 'was'} joined from pieces; run again with a "
             "larger block to see such objects whole"
         ] = None
-    return kept, tuple(notes)
+    return _Scored(kept, tuple(notes), net)
 
 
 def _within(run: Steps[Any], done: int, total: int, text: str) -> Steps[Any]:
@@ -324,6 +344,19 @@ def _decoder(seen: Magnification, params: SegmentParams) -> Decode:
         min_size=params.min_size * seen.typical_size,
         min_score=params.min_score,
     )
+
+
+def _bright(
+    layout: Layout, position: Mapping[str, int], model: Model
+) -> tuple[Range, tuple[str, ...]]:
+    """The intensity range of a stack; a frame of a series may be without any value."""
+    try:
+        return image_range(_stack_of(layout, position), model), ()
+    except InputError:
+        if layout.count == 1 or not layout.series:
+            raise
+        where = ", ".join(f"{a.lower()} {position[a]}" for a in layout.series)
+        return Range(0, 0), (f"{where} holds no finite value and was left empty",)
 
 
 def _stack_of(layout: Layout, position: Mapping[str, int]) -> ArrayLike:

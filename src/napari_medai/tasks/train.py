@@ -89,12 +89,14 @@ class Pair:
     """An image and the labels of its objects (0 background); ``name`` is for messages.
 
     ``weight`` is how often it is drawn, relative to others; None: by its number of objects.
+    Pairs of one ``source`` (frames of a movie, say) are trained on or held out together.
     """
 
     image: AxesArray
     labels: np.ndarray
     name: str = "pair"
     weight: float | None = None
+    source: str = ""
 
 
 def train_steps(
@@ -129,10 +131,13 @@ def train_steps(
     folder = own_folder(name, overwrite=overwrite)
     device = chosen_device(params.device).torch
     space, channels = _common_axes(pairs)
-    spec = _fresh_spec(name, space, channels) if start is None else _continued(name, start)
+    if start is None:
+        spec = _fresh_spec(name, space, channels, anisotropy=_anisotropy(pairs))
+    else:
+        spec = _continued(name, start)
     yield Step(0, 0, f"preparing {len(pairs)} images")
     examples = _examples(pairs, spec)
-    training, held_out = _split(examples, params)
+    training, held_out = _split(pairs, examples, params)
     schedule = Schedule(
         steps=params.steps,
         minutes=params.minutes,
@@ -143,12 +148,13 @@ def train_steps(
     )
     objective = InstanceObjective(
         training,
-        held_out,
+        held_out or training,
         diameter=float(spec.config["diameter"]),
         channels=len(spec.channels_in),
         min_size=SegmentParams().min_size,
         min_score=SegmentParams().min_score,
         crop=(CROP[len(space)],) * len(space),
+        anisotropy=float(spec.config.get("anisotropy", 1.0)),
     )
     net = _net(spec, start, seed=params.seed)
     run = Run(net, objective, schedule, device=device, checkpoint=checkpoint)
@@ -157,12 +163,18 @@ def train_steps(
     def packaged() -> Model:
         told = {**spec.config.get("recipe", {}), **recipe, "steps": run.trained.steps}
         return package_trained(
-            folder, spec, run.trained, objective, recipe=told, overwrite=overwrite
+            folder,
+            spec,
+            run.trained,
+            objective,
+            recipe=told,
+            scored="held out" if held_out else "trained on",
+            overwrite=overwrite,
         )
 
     try:
         yield from run.steps()
-    except GeneratorExit:
+    except (GeneratorExit, KeyboardInterrupt):
         if run.trained.history:
             packaged()
         raise
@@ -215,7 +227,17 @@ def _common_axes(pairs: Sequence[Pair]) -> tuple[str, int]:
     return spaces.pop(), max(channels)
 
 
-def _fresh_spec(name: str, space: str, channels: int) -> ModelSpec:
+def _anisotropy(pairs: Sequence[Pair]) -> float:
+    """Step along z over that along x: the median of the pairs, 1 where it is not known."""
+    known = [
+        pair.image.step("Z") / pair.image.step("X")
+        for pair in pairs
+        if {"Z", "X"} <= set(pair.image.spacing)
+    ]
+    return round(float(np.median(known)), 3) if known else 1.0
+
+
+def _fresh_spec(name: str, space: str, channels: int, *, anisotropy: float) -> ModelSpec:
     """What a model trained from nothing will say of itself."""
     ndim = len(space)
     kwargs = {"channels_in": channels, "channels_out": 2 + ndim, **NETS[ndim]}
@@ -223,7 +245,11 @@ def _fresh_spec(name: str, space: str, channels: int) -> ModelSpec:
         name,
         kwargs,
         description=f"Instance segmentation in {ndim}D, trained with napari-medai.",
-        config={"diameter": DIAMETER if ndim == 2 else DIAMETER / 2, "zoom_range": ZOOM_RANGE},
+        config={
+            "diameter": DIAMETER if ndim == 2 else DIAMETER / 2,
+            "zoom_range": ZOOM_RANGE,
+            **({"anisotropy": anisotropy} if ndim == 3 else {}),
+        },
     )
 
 
@@ -282,26 +308,32 @@ def _examples(pairs: Sequence[Pair], spec: ModelSpec) -> list[Example]:
             )
         space = pair.image.axes.replace(CHANNEL, "")
         labels = pair.labels.transpose([space.index(axis) for axis in order[1:]])
-        found.append(
-            Example.of(
+        try:
+            example = Example.of(
                 image,
                 labels,
                 percentiles=Percentiles(**spec.config["intensity"]),
                 weight=pair.weight,
+                anisotropy=float(spec.config.get("anisotropy", 1.0)),
             )
-        )
+        except InputError as error:
+            raise InputError(f"{pair.name}: {error}") from None
+        found.append(example)
     return found
 
 
-def _split(examples: Sequence[Example], params: TrainParams) -> tuple[list[Example], list[Example]]:
-    """What is trained on and what is held out, chosen by the seed."""
-    order = np.random.default_rng(params.seed).permutation(len(examples))
-    wanted = max(1, round(params.held_out * len(examples)))
-    count = min(len(examples) - 1, wanted, MOST_HELD_OUT)
-    held = set(order[: count if params.held_out else 0].tolist())
-    training = [example for i, example in enumerate(examples) if i not in held]
-    held_out = [example for i, example in enumerate(examples) if i in held]
-    return training, held_out or training
+def _split(
+    pairs: Sequence[Pair], examples: Sequence[Example], params: TrainParams
+) -> tuple[list[Example], list[Example]]:
+    """What is trained on and what is held out (nothing, if ``held_out`` is 0), by the seed."""
+    sources = [pair.source or f"pair {i}" for i, pair in enumerate(pairs)]
+    names = list(dict.fromkeys(sources))
+    order = np.random.default_rng(params.seed).permutation(len(names))
+    wanted = max(1, round(params.held_out * len(names))) if params.held_out else 0
+    held = {names[i] for i in order[: min(wanted, MOST_HELD_OUT, len(names) - 1)]}
+    training = [example for example, at in zip(examples, sources, strict=True) if at not in held]
+    held_out = [example for example, at in zip(examples, sources, strict=True) if at in held]
+    return training, held_out
 
 
 def _net(spec: ModelSpec, start: Model | None, *, seed: int) -> Any:
@@ -322,13 +354,15 @@ def package_trained(
     *,
     recipe: Mapping[str, Any],
     scores: Mapping[str, Any] | None = None,
+    scored: str = "held out",
     overwrite: bool = False,
 ) -> Model:
     """The best weights of a training as a model package.
 
     The foreground is shifted so that the probability that separated held-out objects best is
     0.5: thresholds then mean the same for every model. ``scores`` are figures on images that
-    training did not see; without them, the card shows those on the held-out ones.
+    training did not see; without them, the card shows those of the objective, on images that were
+    ``scored``.
     """
     from napari_medai.nn.export import exported
     from napari_medai.nn.runner import built_net
@@ -339,7 +373,7 @@ def package_trained(
     config = {
         **spec.config,
         "recipe": {**recipe, "calibrated_threshold": found["threshold"]},
-        "scores": scores or {"held out": {k: round(found[k], 3) for k in ("AP50", "mAP")}},
+        "scores": scores or {scored: {k: round(found[k], 3) for k in ("AP50", "mAP")}},
     }
     with tempfile.TemporaryDirectory(prefix="napari-medai-") as scratch:
         files = exported(net, Path(scratch), **spec.config["intensity"])

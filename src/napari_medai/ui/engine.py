@@ -34,7 +34,7 @@ def segment_steps(image: AxesArray, model: Model, params: SegmentParams) -> Step
         import napari_medai.nn.runner  # noqa: F401  (the task will want it)
         from napari_medai.tasks.segment import segment_steps as steps
 
-    return (yield from steps(image, model, params))
+    return (yield from steps(image, model, params, keep_scores=True))
 
 
 def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation:
