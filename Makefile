@@ -14,8 +14,9 @@ READY := $(VENV)/.ready
 PIP_OPTIONS := --quiet --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # What Qt, OpenGL and a virtual screen need on Debian and Ubuntu.
-DEBIAN := xvfb xauth libdbus-1-3 libegl1 libgl1 libxcb-cursor0 libxcb-icccm4 libxcb-image0 \
-	libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxkbcommon-x11-0
+DEBIAN := xvfb xauth libdbus-1-3 libegl1 libfontconfig1 libgl1 libglib2.0-0 libxcb-cursor0 \
+	libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
+	libxcb-shape0 libxkbcommon-x11-0
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq
 
 .PHONY: demo test lint clean screen
@@ -38,7 +39,8 @@ lint: $(READY)
 	@$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist medai-demo nuclei-training .hypothesis .mypy_cache .pytest_cache \
+		.ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -56,13 +58,18 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 # Debian packages: only what is missing, only as root; napari opens without them where Qt does.
+# Newer releases have some of them with t64 at the end of the name.
 screen:
 	@command -v apt-get >/dev/null && command -v dpkg >/dev/null || exit 0; \
 	missing=; for name in $(DEBIAN); do \
-		dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; \
+		dpkg -s $$name >/dev/null 2>&1 || dpkg -s $${name}t64 >/dev/null 2>&1 || \
+			missing="$$missing $$name"; \
 	done; \
 	test -n "$$missing" || exit 0; \
 	if [ "$$(id -u)" = 0 ]; then \
-		$(APT) update && $(APT) install -y --no-install-recommends $$missing >/dev/null || \
+		$(APT) update && names= && for name in $$missing; do \
+			if apt-cache show $${name}t64 >/dev/null 2>&1; then name=$${name}t64; fi; \
+			names="$$names $$name"; \
+		done && $(APT) install -y --no-install-recommends $$names >/dev/null || \
 			echo "make: could not install$$missing; going on without" >&2; \
 	else echo "make: for a screen: sudo apt-get install$$missing" >&2; fi

@@ -6,6 +6,8 @@ import csv
 import errno
 import io
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +171,51 @@ def test_a_result_made_otherwise_is_not_overwritten(cut: Run, scans: Path, tmp_p
     assert cut(scans / "scan1.png", "--threshold", 0.9)[1] == "scan1.png: done already\n"
 
 
+@pytest.mark.parametrize("at", ["steps", "table", "swap"])
+def test_overwriting_that_fails_leaves_the_old_result(
+    cut: Run, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    cut(scans / "scan1.png", "--overlay")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def stop(*args: object, **keywords: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if at == "steps":
+            patch.setattr(outputs, "segment_steps", failing(KeyboardInterrupt(), at=1))
+        elif at == "table":
+            patch.setattr(outputs, "write_features_csv", stop)
+        else:
+            rename, renamed = os.rename, []
+
+            def once(old: object, new: object) -> None:
+                renamed.append(old)
+                if len(renamed) == 6:  # the old ones are aside, the first new one is in its place
+                    raise KeyboardInterrupt
+                rename(old, new)  # type: ignore[arg-type]
+
+            patch.setattr(os, "rename", once)
+        assert cut(scans / "scan1.png", "--threshold", 0.9, "--overwrite")[0] == 130
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert "done already" in cut(scans / "scan1.png", "--overlay")[1]
+    # an overlay of the old labels does not stay beside new ones
+    assert cut(scans / "scan1.png", "--threshold", 0.9, "--overwrite")[0] == 0
+    assert written(tmp_path / "out") == [f"scan1{ending}" for ending in ENDINGS]
+
+
+def test_a_folder_in_the_way_is_not_overwritten(cut: Run, scans: Path, tmp_path: Path) -> None:
+    for name in ("scan1_labels.csv", "scan1_labels.zarr"):
+        mine = tmp_path / "out" / name / "mine.txt"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        status, _, error = cut(scans / "scan1.png", "--overwrite")
+        assert status == 2
+        assert f"{name} is a folder" in error
+        assert mine.read_text() == "mine"
+        shutil.rmtree(mine.parent)
+
+
 def test_an_image_that_changed_is_not_done(cut: Run, scans: Path) -> None:
     cut(scans / "scan1.png")
     Image.fromarray(picture(9)).resize((70, 60)).save(scans / "scan1.png")
@@ -238,7 +285,8 @@ def test_a_full_disk_stops_the_run(cut: Run, scans: Path, tmp_path: Path, monkey
     monkeypatch.setattr(tifffile.TiffWriter, "write", full)
     status, said, error = cut(scans)
     assert (status, said) == (1, "")
-    assert "could not be written (No space left on device)" in error
+    assert f"the results of scan1.png in {tmp_path / 'out'} could not be written" in error
+    assert "(No space left on device)" in error
     assert len(error.splitlines()) == 1
     assert written(tmp_path / "out") == []
 
@@ -256,8 +304,17 @@ def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
         main(["--debug", "info", str(tmp_path / "none.tif")])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_debug_shows_where_an_image_fails(scans: Path, monkeypatch, first: bool) -> None:
+    monkeypatch.setattr(outputs, "segment_steps", failing(KeyError("what"), at=1))
+    where = ["--model", "tiny", "--out", str(scans / "out")]
+    command = ["segment", str(scans), *where, "--device", "cpu"]
+    with pytest.raises(KeyError, match="what"):
+        main(["--debug", *command] if first else [*command, "--debug"])
+
+
 def test_large_labels_go_to_zarr(cut: Run, scans: Path, tmp_path: Path, monkeypatch) -> None:
-    cut(scans / "scan1.png")
+    cut(scans / "scan1.png", "--scale", "2,3")
     small = np.asarray(read_image(tmp_path / "out" / "scan1_labels.ome.tif")[0].levels[0])
     monkeypatch.setattr(assembly, "LARGEST_IN_MEMORY", 1000)
     status, _, _ = cut(scans / "scan1.png", "--scale", "2,3", "--overwrite", "--overlay")
@@ -404,6 +461,65 @@ def test_ctrl_c_keeps_the_best_and_resume_goes_on(run: Run, drawn, own_models, m
     assert "no training of 'half' was stopped" in error
 
 
+def test_a_checkpoint_goes_on_for_its_own_training_alone(
+    run: Run, drawn, own_models: Path, tmp_path: Path, data: Path
+) -> None:
+    kept = tmp_path / "state.pt"
+    learn = ("train", "segment", *drawn, "--batch", 1)
+    assert run(*learn, "--name", "precious", "--steps", 1)[0] == 0
+    precious = find_model("precious").sha256
+    aa = (*learn, "--name", "aa", "--checkpoint", kept)
+    assert run(*aa, "--steps", 1)[0] == 0
+    assert json.loads((tmp_path / "state.pt.medai.json").read_text())["name"] == "aa"
+    # it is there, but nobody asked to go on; nor is it any other training's
+    other = (*learn, "--name", "precious", "--checkpoint", kept, "--steps", 2)
+    for more, sentence in (
+        ((), "exists already; add --resume"),
+        (("--overwrite",), "exists already; add --resume"),
+        (("--resume",), "belongs to another training (name: aa, not precious)"),
+        (("--resume", "--overwrite"), "(name: aa, not precious)"),
+    ):
+        status, said, error = run(*other, *more)
+        assert (status, said) == (2, "")
+        assert sentence in error
+        assert len(error.splitlines()) == 1
+    assert find_model("precious").sha256 == precious
+    assert "exists already" in run(*aa, "--steps", 2)[2]
+    started = run(*aa, "--steps", 2, "--resume", "--from", "precious")
+    assert started[0] == 2
+    assert "(start: none, not precious" in started[2]
+    fewer = tmp_path / "fewer"
+    for kind in ("images", "masks"):
+        (fewer / kind).mkdir(parents=True)
+        for name in ("fluorescence-256.png", "fluorescence-360.png"):
+            shutil.copy(data / "nuclei" / kind / name, fewer / kind / name)
+    given = ("--images", fewer / "images", "--masks", fewer / "masks")
+    assert "(images: 5 (" in run(*aa, *given, "--steps", 2, "--resume")[2]
+    first = find_model("aa").sha256
+    assert run(*aa, "--steps", 2, "--resume")[0] == 0
+    assert find_model("aa").sha256 != first
+    assert find_model("aa").config["recipe"]["steps"] == 2
+
+
+def test_resuming_spares_a_model_that_it_did_not_make(
+    run: Run, drawn, own_models: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "state.pt"
+    learn = ("train", "segment", *drawn, "--batch", 1, "--name", "aa")
+    assert run(*learn, "--steps", 1, "--checkpoint", kept)[0] == 0
+    assert run(*learn, "--steps", 1, "--seed", 5, "--overwrite")[0] == 0
+    other = find_model("aa").sha256
+    again = (*learn, "--steps", 2, "--checkpoint", kept, "--resume")
+    status, _, error = run(*again)
+    assert status == 2
+    assert "there is a model 'aa' already" in error
+    assert find_model("aa").sha256 == other
+    assert run(*again, "--overwrite")[0] == 0
+    # a script's checkpoint has no note: it takes a free name
+    (tmp_path / "state.pt.medai.json").unlink()
+    assert "already" in run(*again)[2]
+
+
 def test_ctrl_c_before_anything_was_learned(run: Run, drawn, own_models, monkeypatch) -> None:
     def steps(*args: object, **keywords: object) -> object:
         signal.raise_signal(signal.SIGINT)
@@ -497,6 +613,17 @@ def test_demo(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(demo, "viewer_missing", lambda: "")
     run(*arguments[:-1])
     assert len(opened) == 1
+
+
+def test_the_demo_spares_what_it_did_not_write(run: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "demo" / "nuclei_fluorescence_labels.csv"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    status, said, error = run("demo", "--model", "tiny", "--out", mine.parent, "--no-viewer")
+    assert (status, said) == (2, "")
+    assert "but not as an earlier demo left it" in error
+    assert mine.read_text() == "mine"
+    assert written(mine.parent) == [mine.name]
 
 
 def test_what_the_demo_needs_for_a_viewer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import torch
 from napari.layers import Image, Labels, Points
 
 import napari_medai as medai
+from napari_medai import scripting
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.models.model import Model
@@ -74,6 +75,18 @@ def test_a_window_lies_where_it_was_cut() -> None:
     assert np.array_equal(labels.translate, (10 + 2 * 16, 20 + 3 * 8))
     source = labels.metadata["medai"]["source"]
     assert source["window"] == {"Y": [16, 96], "X": [8, 40]}
+
+
+def test_one_channel_is_taken_and_the_script_names_it() -> None:
+    image = np.stack([0 * disks(), disks()], axis=-1)
+    layer = Image(image, name="two", axis_labels=("y", "x", "c"))
+    labels = medai.segment(layer, "tiny", channel=1, window={"Y": (0, 64)}, **CPU)
+    window = {"Y": slice(0, 64), "C": slice(1, 2)}
+    assert np.array_equal(labels.data, medai.segment(layer, "tiny", window=window, **CPU).data)
+    made = medai.script(labels)
+    assert "    channel=1,\n    window={'Y': slice(0, 64)},\n" in made
+    colours = Image(np.repeat(disks()[..., None], 3, -1).clip(0, 255).astype(np.uint8))
+    assert "    channel=2,\n" in medai.script(medai.segment(colours, "tiny", channel=2, **CPU))
 
 
 def test_an_array_takes_scale_and_units() -> None:
@@ -144,6 +157,20 @@ def test_notes_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
         (disks(), {"window": {"Z": slice(1)}}, "window names axis 'Z'"),
         (disks(), {"window": {"Y": slice(5, 5)}}, "window along Y must be a slice within 0 to 96"),
         (disks(), {"window": {"Y": 5}}, "window along Y must be a slice"),
+        (disks(), {"window": {"Y": slice("a", "b")}}, "window along Y must be a slice"),
+        (disks(), {"window": {"Y": slice(0, 9, 0)}}, "window along Y must be a slice"),
+        (disks(), {"window": slice(5)}, "window must name axes"),
+        (disks(), {"channel": 0}, "there is no channel 0: the image has no channels"),
+        (np.zeros((32, 32, 3)), {"channel": 3}, "no channel 3: the image has 3 channels"),
+        (
+            np.zeros((32, 32, 3)),
+            {"channel": 0, "window": {"C": slice(1)}},
+            "channel is given twice",
+        ),
+        (np.zeros((32, 32, 3)), {"channel": -1}, "no channel -1"),
+        (np.zeros((32, 32, 3)), {"channel": "red"}, "whole number from 0, got 'red'"),
+        (torch.zeros(32, 32), {}, "torch.float32 values, which numpy does not know; .*numpy"),
+        (np.zeros((9, 9), np.longdouble), {}, "at most 64 bits"),
         (np.float32(3), {}, "at least two dimensions"),
         (np.zeros(9), {}, "at least two dimensions"),
         (np.zeros((0, 9)), {}, "the image is empty"),
@@ -173,6 +200,19 @@ def test_it_needs_no_qt() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_frames_of_one_movie_have_one_source() -> None:
+    film, drawn = np.stack([disks()] * 3), np.stack([disks() > 0] * 3)
+    layers = [Image(film, axis_labels=("t", "y", "x"), name="film") for _ in range(2)]
+    pairs = scripting.training_pairs([*layers, disks()], [drawn, drawn, drawn[0]])
+    assert [pair.name for pair in pairs][:2] == ["film, t 0", "film, t 1"]
+    sources = [pair.source for pair in pairs]
+    assert sources[:3] == [sources[0]] * 3
+    assert sources[3:6] == [sources[3]] * 3
+    assert sources[0]
+    assert sources[0] != sources[3]
+    assert sources[6] == ""
+
+
 def test_a_model_trained_on_layers_is_used_by_its_name() -> None:
     images = [Image(np.stack([disks(), disks()]), axis_labels=("t", "y", "x"), name="film")]
     drawn = np.stack([(disks() > 0).astype(np.int32)] * 2)
@@ -192,6 +232,7 @@ def test_a_model_trained_on_layers_is_used_by_its_name() -> None:
         (("segment", [disks()], [disks()]), "at least 2 images"),
         (("segment", "nowhere", "nowhere"), "nowhere is not a folder"),
         (("segment", "nowhere", [disks()]), "two folders, or two lists"),
+        (("segment", None, None), "two folders, or two lists .* got None"),
     ],
 )
 def test_bad_input_to_training(arguments, sentence) -> None:

@@ -99,7 +99,6 @@ def description() -> ModelSpec:
             "diameter": DIAMETER,
             "zoom_range": ZOOM_RANGE,
             "pixel_size": PIXEL_SIZE,
-            "min_size": 0.1,
             "training_data": (
                 "479 images of the 2018 Data Science Bowl, stage 1 train, BBBC038v1, CC0, with the "
                 "masks as corrected by K. Lopuhin and others (data-science-bowl-2018 fixes); 67 "

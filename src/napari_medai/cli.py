@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from napari_medai.commands.messages import PROGRAM, sentence, status_of, told
 from napari_medai.core.errors import InputError
@@ -68,13 +68,19 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."
         )
-        command.add_argument("--debug", action="store_true", help="show where an error comes from")
+        _add_debug(command, default=argparse.SUPPRESS)  # it may stand before the command, too
         if name == named:
             module = import_module(f"napari_medai.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    _add_debug(parser, default=False)
     return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser, *, default: Any) -> None:
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show where an error comes from"
+    )
 
 
 class _Version(argparse.Action):

@@ -6,13 +6,13 @@ No Qt is needed: everything works without a screen, with napari's layers alone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL, AxesArray, guessed_axes
+from napari_medai.core.axes import CHANNEL, AxesArray, guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.core.fields import checked_params
 from napari_medai.core.progress import ProgressLine
@@ -36,6 +36,7 @@ def segment(
     scale: Scale | None = None,
     units: Units | None = None,
     window: Mapping[str, Any] | None = None,
+    channel: int | None = None,
     out: str | Path | None = None,
     **params: Any,
 ) -> Labels:
@@ -55,6 +56,8 @@ def segment(
         Of an array: one value for all spatial axes, one an axis, or a mapping of axes.
     window
         The part to work on: ``{"Y": slice(0, 512), "X": slice(0, 512)}``, in pixels of the data.
+    channel
+        The one to work on, counted from 0, of an image with several.
     out
         A folder to be made for the labels (zarr), for results larger than memory.
     **params
@@ -66,21 +69,21 @@ def segment(
         If something does not fit; its text says what to do.
     """
     from napari_medai.tasks.segment import SegmentParams, segment_steps
+    from napari_medai.ui.layers import labels_layer
+    from napari_medai.ui.window import checked_window
 
     chosen = checked_params(SegmentParams, params)
     axes = axes.upper() if axes else None
     found = _model(model, "segment")
     source = _source(image, axes=axes, scale=scale, units=units)
     whole = source if isinstance(source, AxesArray) else _array(source, axes)
-    cuts = _cuts(whole, window or {})
+    cuts = checked_window(whole, window or {}, channel=channel)
     steps = segment_steps(
         whole.cropped(**cuts), found, chosen, out=None if out is None else Path(out)
     )
     result = _drained(steps)
     for note in result.notes:
         warnings.warn(note, stacklevel=2)
-    from napari_medai.ui.layers import labels_layer
-
     own = None if isinstance(source, AxesArray) else axes
     return labels_layer(result, source, axes=own, window=cuts)
 
@@ -157,7 +160,8 @@ def training_pairs(images: Any, labels: Any, *, axes: str | None = None) -> list
         from napari_medai.io.pairs import find_pairs, read_pair
 
         found = find_pairs(Path(images).expanduser(), Path(labels).expanduser())
-        return [frame for pair in found for frame in _frames(Pair(*read_pair(*pair)))]
+        read = (Pair(*read_pair(*pair)) for pair in found)
+        return [frame for number, pair in enumerate(read, 1) for frame in _frames(pair, number)]
     images, labels = _listed(images), _listed(labels)
     if len(images) != len(labels):
         raise InputError(
@@ -168,7 +172,7 @@ def training_pairs(images: Any, labels: Any, *, axes: str | None = None) -> list
         _pair(image, drawn, number, axes=axes)
         for number, (image, drawn) in enumerate(zip(images, labels, strict=True), 1)
     ]
-    return [frame for pair in pairs for frame in _frames(pair)]
+    return [frame for number, pair in enumerate(pairs, 1) for frame in _frames(pair, number)]
 
 
 def _pair(image: Any, drawn: Any, number: int, *, axes: str | None) -> Pair:
@@ -186,8 +190,8 @@ def _pair(image: Any, drawn: Any, number: int, *, axes: str | None) -> Pair:
     return Pair(array, np.asarray(values), str(name))
 
 
-def _frames(pair: Pair) -> Iterator[Pair]:
-    """A pair for every position along time and other series."""
+def _frames(pair: Pair, number: int) -> Iterator[Pair]:
+    """A pair for every position along time and other series, all of one source."""
     from napari_medai.tasks.train import Pair
 
     space = pair.image.axes.replace(CHANNEL, "")
@@ -198,7 +202,12 @@ def _frames(pair: Pair) -> Iterator[Pair]:
     for position in pair.image.positions(pair.image.series):
         where = ", ".join(f"{axis.lower()} {at}" for axis, at in position.items())
         key = tuple(position.get(axis, slice(None)) for axis in space)
-        yield Pair(pair.image.at(**position), pair.labels[key], f"{pair.name}, {where}")
+        yield Pair(
+            pair.image.at(**position),
+            pair.labels[key],
+            f"{pair.name}, {where}",
+            source=f"{number}: {pair.name}",
+        )
 
 
 def _drained(steps: Steps[Any]) -> Any:
@@ -234,7 +243,7 @@ def _source(image: Any, *, axes: str | None, scale: Any, units: Any) -> Any:
     if isinstance(image, AxesArray):
         return calibrated(image, axes=axes, scale=scale, units=units)
     data = _finest(image)
-    rgb = axes is None and _looks_rgb(data.shape)
+    rgb = axes is None and looks_rgb(data.shape)
     array = AxesArray(data, guessed_axes(data.shape, rgb=rgb) if axes is None else axes)
     if rgb and data.shape[-1] == 4:
         array = array.cropped(C=slice(0, 3))
@@ -263,30 +272,16 @@ def _finest(image: Any) -> Any:
         raise InputError(f"the image is not an array ({error}); give one number a pixel") from error
 
 
-def _looks_rgb(shape: tuple[int, ...]) -> bool:
-    return len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
-
-
 def _listed(values: Any) -> list[Any]:
     if isinstance(values, str | Path):
         raise InputError(
             f"{values} was given for one of images and labels; give two folders, or two lists"
         )
-    return [values] if _is_layer(values) or hasattr(values, "shape") else list(values)
-
-
-def _cuts(image: AxesArray, window: Mapping[str, Any]) -> dict[str, slice]:
-    """The window as slices with both ends, checked against the image."""
-    cuts = {}
-    for axis, cut in window.items():
-        if axis not in image.axes:
-            raise InputError(f"the window names axis {axis!r}, but the image has {image.axes}")
-        part = slice(*cut) if isinstance(cut, list | tuple) and len(cut) == 2 else cut
-        inside = part.indices(image.sizes[axis]) if isinstance(part, slice) else (0, 0, 1)
-        if inside[2] != 1 or inside[1] <= inside[0]:
-            raise InputError(
-                f"the window along {axis} must be a slice within 0 to {image.sizes[axis]}, "
-                f"got {cut!r}"
-            )
-        cuts[axis] = slice(*inside[:2])
-    return cuts
+    if _is_layer(values) or hasattr(values, "shape"):
+        return [values]
+    if not isinstance(values, Iterable):
+        raise InputError(
+            f"images and labels must be two folders, or two lists of layers, arrays or files, "
+            f"got {values!r}"
+        )
+    return list(values)

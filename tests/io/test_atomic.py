@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from napari_medai.core.errors import InputError, RunError
-from napari_medai.io.atomic import check_writable, replacing
+from napari_medai.io.atomic import check_writable, replacing, swap
 
 
 def test_the_file_appears_whole(tmp_path: Path) -> None:
@@ -47,13 +48,73 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, error: BaseException) -
     assert list(tmp_path.iterdir()) == [target]
 
 
+def write_zarr(target: Path, text: str) -> None:
+    with replacing(target, overwrite=True) as partial:
+        partial.mkdir()
+        (partial / "zarr.json").write_text(text)
+
+
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "a.zarr"
     for text in ("old", "new"):
+        write_zarr(target, text)
+    assert (target / "zarr.json").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch) -> None:
+    target = tmp_path / "a.zarr"
+    write_zarr(target, "old")
+    rename = os.rename
+
+    def fail(old: Path, new: Path) -> None:
+        if new == target and (old / "zarr.json").read_text() == "new":
+            raise OSError(errno.EIO, "Input/output error")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(RunError, match="Input/output error"):
+        write_zarr(target, "new")
+    assert (target / "zarr.json").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("mark", ["zarr.json", "mine.txt"])
+def test_a_folder_makes_no_room_for_a_file(tmp_path: Path, mark: str) -> None:
+    target = tmp_path / "a.csv"
+    target.mkdir()
+    (target / mark).write_text("mine")
+
+    def write() -> None:
         with replacing(target, overwrite=True) as partial:
-            partial.mkdir()
-            (partial / text).write_text(text)
-    assert [p.name for p in target.iterdir()] == ["new"]
+            partial.write_text("table")
+
+    with pytest.raises(InputError, match="is a folder"):
+        write()
+    assert (target / mark).read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_is_no_zarr_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is a folder"):
+        write_zarr(target, "new")
+    assert (target / "mine.txt").read_text() == "mine"
+
+
+def test_what_is_swapped_is_swapped_whole(tmp_path: Path) -> None:
+    a, b, gone = (tmp_path / name for name in ("a", "b", "gone"))
+    for path in (a, b, gone):
+        path.write_text("old")
+        path.with_suffix(".new").write_text("new")
+    with pytest.raises(FileNotFoundError):
+        swap({a.with_suffix(".new"): a, tmp_path / "none": b}, gone=[gone])
+    assert {path.read_text() for path in (a, b, gone)} == {"old"}
+    swap({path.with_suffix(".new"): path for path in (a, b)}, gone=[gone, a])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "gone.new"]
+    assert {path.read_text() for path in (a, b)} == {"new"}
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -67,6 +67,32 @@ def test_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_image(path)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    ("shape", "axes", "read"),
+    [
+        ((9, 8, 3), "YXC", (9, 8, 3)),
+        ((9, 8, 4), "YXC", (9, 8, 3)),
+        ((7, 9, 8, 3), "ZYXC", (7, 9, 8, 3)),
+        ((9, 3, 3), "ZYX", (9, 3, 3)),
+        ((9, 8, 2), "ZYX", (9, 8, 2)),
+        ((3, 9, 8), "ZYX", (3, 9, 8)),
+        ((8, 3), "YX", (8, 3)),
+    ],
+)
+def test_colours_of_arrays_without_axes(tmp_path: Path, dtype, shape, axes: str, read) -> None:
+    """As of arrays in scripts: by the shape alone, whatever holds them."""
+    import zarr
+
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    np.save(tmp_path / "a.npy", array)
+    zarr.create_array(tmp_path / "a.zarr", data=array)
+    for name in ("a.npy", "a.zarr"):
+        (back,) = read_image(tmp_path / name)
+        assert (back.axes, back.rgb) == (axes, axes.endswith("C"))
+        np.testing.assert_array_equal(np.asarray(back.levels[0]), array[..., : read[-1]])
+
+
 def test_zarr(tmp_path: Path) -> None:
     import zarr
 

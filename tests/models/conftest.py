@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from napari_medai.models import registry
 from napari_medai.models.package import Model, write_model
 from napari_medai.models.spec import Architecture, ModelSpec
 
-NET = Architecture("napari_medai.nn.unet", "UNet", {"ndim": 2, "widths": [8, 16], "shuffle": 2})
+NET = Architecture(
+    "napari_medai.nn.unet",
+    "UNet",
+    {"ndim": 2, "channels_in": 3, "channels_out": 4, "widths": [8, 16], "shuffle": 2},
+)
 
 
 @pytest.fixture
@@ -30,15 +35,28 @@ def spec() -> ModelSpec:
         cite=({"text": "U-Net", "doi": "10.1007/978-3-319-24574-4_28"},),
         tags=("nuclei", "fluorescence"),
         config={
-            "decoder": "distance-offsets",
+            "decoder": "centre votes",
             "diameter": 21.5,
             "pixel_size": 0.65,
-            "threshold": 0.4,
-            "min_size": 0.1,
             "recipe": {"seed": 3, "steps": 2000, "rate": 1e-6},
             "scores": {"fluorescence": {"AP@0.5": 0.851}, "histology": {"AP@0.5": 0.62}},
             "training_data": "A few images made by hand.",
         },
+    )
+
+
+@pytest.fixture
+def volume(spec: ModelSpec) -> ModelSpec:
+    """The same for volumes."""
+    kwargs = {**NET.kwargs, "ndim": 3, "channels_out": 5, "shuffle": [1, 2, 2], "pool": [1, 2, 2]}
+    return replace(
+        spec,
+        axes="CZYX",
+        architecture=NET._replace(kwargs=kwargs),
+        channels_out=("foreground", "distance", "offset-z", "offset-y", "offset-x"),
+        stride=(1, 4, 4),
+        halo=(),
+        config={**spec.config, "pixel_size": [2.0, 0.5, 0.5]},
     )
 
 

@@ -38,9 +38,7 @@ def test_what_is_written_is_read_back(
     np.testing.assert_array_equal(kept[1], tensors["test_output"])
 
 
-def test_a_volume_model_is_read_back(tmp_path: Path, spec: ModelSpec, weights: Path) -> None:
-    config = {**spec.config, "pixel_size": [2.0, 0.5, 0.5]}
-    volume = replace(spec, axes="CZYX", stride=(1, 4, 4), halo=(), config=config)
+def test_a_volume_model_is_read_back(tmp_path: Path, volume: ModelSpec, weights: Path) -> None:
     model = write_model(tmp_path / "volume", volume, weights=weights)
     assert replace(model.spec, card="") == volume
     assert model.axes == "CZYX"
@@ -59,7 +57,7 @@ def test_the_model_says_what_it_is(model: Model) -> None:
         "Nuclei in fluorescence images."
     )
     described = model.describe()
-    assert described["threshold"] == 0.4
+    assert described["decoder"] == "centre votes"
     assert described["sha256"] == model.sha256
     assert described["authors"] == ["Ada Example"]
 
@@ -145,7 +143,28 @@ def test_nothing_is_unpickled(tmp_path: Path, spec: ModelSpec) -> None:
         ("diameter: 21.5", "diameters: 21.5", "lack diameter"),
         ("diameter: 21.5", "diameter: large", "diameter must be a positive number"),
         ("diameter: 21.5", "diameter: .nan", "diameter must be a positive number"),
-        ("threshold: 0.4", "threshold: 4", "threshold must be between 0 and 1"),
+        ("diameter: 21.5", "diameter: null", "lack diameter"),
+        ("decoder: centre votes", "decoder: star rays", "decoder must be 'centre votes'"),
+        ("pixel_size: 0.65", "pixel_size: [0.4]", "pixel_size must be 1 or 2 positive"),
+        ("pixel_size: 0.65", "pixel_size: -1", "pixel_size must be 1 or 2 positive"),
+        ("pixel_size: 0.65", "zoom_range: x", "zoom_range must be a factor of 1 or more"),
+        ("pixel_size: 0.65", "zoom_range: 0", "zoom_range must be a factor of 1 or more"),
+        ("pixel_size: 0.65", "anisotropy: 0", "anisotropy must be a positive number"),
+        ("pixel_size: 0.65", "threshold: 1", "threshold must be above 0 and below 1"),
+        ("pixel_size: 0.65", "min_size: 2", "min_size must be between 0 and 1"),
+        ("pixel_size: 0.65", "min_score: true", "min_score must be between 0 and 1"),
+        ("pixel_size: 0.65", "classes: 3", "classes must be a list"),
+        ("low: 1.0", "low: 1.0\n      middle: 50", "intensity must be percentiles"),
+        ("ndim: 2", "ndim: 5", "the net's ndim must be 2 or 3, got 5"),
+        ("ndim: 2", "ndim: 3", "the net's ndim is 3, but .* ask for 2"),
+        ("ndim: 2", "depth: 2", "the net takes ndim, .* but no argument 'depth'"),
+        ("channels_in: 3", "channels_in: 1", "the net's channels_in is 1, but .* ask for 3"),
+        ("        channels_in: 3\n", "", "the net's channels_in is 1, but .* ask for 3"),
+        ("channels_out: 4", "channels_out: 400", "channels_out must be 1 to 64"),
+        ("- 16", "- 160000", "widths must be 2 to 6 whole numbers from 1 to 1024"),
+        ("shuffle: 2", "shuffle: x", "shuffle must be 1 or 2 whole numbers from 1 to 8"),
+        ("shuffle: 2", "shuffle: [1, 2, 2]", "shuffle must be 1 or 2 whole numbers"),
+        ("shuffle: 2", "pool: 0", "pool must be 1 or 2 whole numbers from 1 to 4"),
         ("low: 1.0", "low: 99.9", "intensity must be percentiles"),
         ("step: 4", "step: 0", "stride must be 2 whole numbers"),
         ("id: y", "id: t", "axes must be CYX or CZYX, got 'CTX'"),

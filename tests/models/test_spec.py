@@ -27,7 +27,8 @@ from napari_medai.models.spec import ModelSpec
         ({"channels_out": ("a", "a")}, "channels need"),
         ({"cite": ({"text": "no link"},)}, "a citation needs"),
         ({"authors": ({"name": "a/b"},)}, "an author needs"),
-        ({"config": {}}, "lack decoder, diameter, threshold"),
+        ({"config": {}}, "lack decoder, diameter"),
+        ({"channels_out": ("a", "b", "c")}, "segments in 2D has 4 output channels"),
         ({"config": {"recipe": {"data": Path("x")}}}, "holds a .*Path"),
     ],
 )
@@ -45,3 +46,9 @@ def test_numbers_of_numpy_and_tuples_become_plain(spec: ModelSpec) -> None:
     assert type(changed.config["diameter"]) is float
     assert changed.config["classes"] == ["a", 3]
     assert "task" not in changed.config
+
+
+def test_settings_that_are_none_are_left_out(spec: ModelSpec) -> None:
+    changed = replace(spec, config={**spec.config, "pixel_size": None, "intensity": None})
+    assert "pixel_size" not in changed.config
+    assert changed.config["intensity"] == {"low": 1.0, "high": 99.8}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.models.package import Export, Model, write_model
 from napari_medai.models.spec import ModelSpec
 from napari_medai.models.verify import verify_model
+from napari_medai.nn.export import exported
+from napari_medai.nn.unet import UNet
+from napari_medai.tasks.verify import full_check
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +54,9 @@ def test_the_description_is_a_bioimageio_model(model: Model) -> None:
     assert found.config.medai["diameter"] == 21.5  # type: ignore[attr-defined]
 
 
-def test_variants_are_valid(tmp_path: Path, spec: ModelSpec, weights: Path) -> None:
-    config = {**spec.config, "pixel_size": [2.0, 0.5, 0.5]}
-    volume = replace(spec, axes="CZYX", stride=(1, 4, 4), halo=(), config=config)
+def test_variants_are_valid(
+    tmp_path: Path, spec: ModelSpec, volume: ModelSpec, weights: Path
+) -> None:
     bare = replace(spec, licence="", authors=(), cite=(), tags=(), halo=())
     exports = [Export("torchscript", weights, "2.4"), Export("onnx", weights, "17")]
     for number, variant in enumerate((volume, bare)):
@@ -93,6 +97,43 @@ def test_a_broken_package_is_a_problem_an_unknown_one_an_error(
 def test_what_the_format_forbids_is_found(edited: Callable[[str, str], Path]) -> None:
     folder = edited("license: BSD-3-Clause", "license: none-of-your-business")
     assert any("license" in problem for problem in verify_model(folder))
+
+
+@pytest.fixture
+def sound(tmp_path: Path, spec: ModelSpec) -> Model:
+    """A package whose weights and tensors belong to its net."""
+    net = UNet(**spec.architecture.kwargs)
+    files = exported(net, tmp_path, low=1.0, high=99.8)
+    return write_model(
+        tmp_path / "sound",
+        spec,
+        weights=files.weights,
+        test_input=files.test_input,
+        test_output=files.test_output,
+    )
+
+
+def test_the_full_check_runs_the_net(sound: Model, tmp_path: Path) -> None:
+    assert full_check(sound.path) == []
+    raw, output = sound.test_tensors() or ()
+    other = output + np.abs(output).max() * 0.05
+    package = {"weights": sound.weights_path, "test_input": raw}
+    wrong = write_model(tmp_path / "wrong", sound.spec, test_output=other, **package)
+    assert [re.sub(r"[\d.]+%", "N", problem) for problem in full_check(wrong.path)] == [
+        "the net's answer to test_input.npy differs by N from test_output.npy"
+    ]
+    small = write_model(tmp_path / "small", sound.spec, test_output=output[..., 4:], **package)
+    assert ["gives the shape" in problem for problem in full_check(small.path)] == [True]
+
+
+def test_the_full_check_finds_weights_of_another_net(model: Model) -> None:
+    (problem,) = full_check(model.path)
+    assert "do not fit the model's architecture" in problem
+
+
+def test_the_full_check_tells_broken_files_first(model: Model) -> None:
+    (model.path / "README.md").write_text("another card")
+    assert ["README.md is corrupt" in problem for problem in full_check(model.path)] == [True]
 
 
 def test_importing_models_needs_neither_torch_nor_bioimageio() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -60,6 +62,24 @@ def test_answers_of_openvino_stay_what_they_were(lively: Callable[..., UNet]) ->
     kept = first.clone()
     backend(torch.rand(1, 1, 16, 16))
     assert torch.equal(first, kept)
+
+
+@needs_openvino
+def test_threads_that_share_openvino_get_their_own_answers(lively: Callable[..., UNet]) -> None:
+    net = lively(widths=[4, 6])
+    fast, plain = OpenVinoBackend(net), TorchBackend(net, CPU)
+    inputs = [torch.rand(1, 1, size, 32) for size in (32, 64)]
+    expected = [plain(images) for images in inputs]
+    together = threading.Barrier(len(inputs))
+
+    def answers(images: torch.Tensor) -> list[torch.Tensor]:
+        together.wait(timeout=10)
+        return [fast(images) for _ in range(20)]
+
+    with ThreadPoolExecutor(len(inputs)) as pool:
+        for found, wanted in zip(pool.map(answers, inputs), expected, strict=True):
+            for answer in found:
+                torch.testing.assert_close(answer, wanted, rtol=1e-3, atol=1e-3)
 
 
 @needs_openvino

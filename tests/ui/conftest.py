@@ -109,7 +109,7 @@ class FakeEngine:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeEngine]:
-    models = [FakeModel("nuclei"), FakeModel("cells", config={"threshold": 0.3})]
+    models = [FakeModel("nuclei"), FakeModel("cells")]
     stand_in = FakeEngine(models)
     stand_in.gate.set()
     monkeypatch.setenv("MEDAI_CONFIG", str(tmp_path / "config"))

@@ -35,6 +35,15 @@ def test_a_script_names_everything_the_run_used() -> None:
     assert "image = viewer.layers[\"my 'cells'\"]" in text
 
 
+def test_a_channel_that_was_chosen_is_named() -> None:
+    source = {"layer": "a", "axes": "CYX", "window": {"Y": [0, 64], "C": [2, 3]}}
+    text = script({**RECORD, "source": source})
+    assert "    channel=2,\n    window={'Y': slice(0, 64)},\n" in text
+    several = script({**RECORD, "source": {**source, "window": {"C": [0, 2]}}})
+    assert "    window={'C': slice(0, 2)},\n" in several
+    assert "channel=" not in several
+
+
 def test_a_script_opens_the_file_where_it_is_known() -> None:
     text = script(RECORD, path="C:\\scans\\a.tif")
     ast.parse(text)

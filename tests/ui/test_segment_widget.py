@@ -40,7 +40,7 @@ def labels_of(viewer: ViewerModel) -> list[Labels]:
 
 
 def settled(widget: SegmentWidget) -> Callable[[], bool]:
-    return lambda: widget._decoding.idle
+    return lambda: not widget._decoding._busy and widget._decoding._waiting is None
 
 
 def test_a_run_adds_one_layer_and_changes_no_input(
@@ -209,6 +209,18 @@ def test_one_channel_is_taken_unless_they_may_be_colours(
     assert widget.source.source().place.window == {"C": slice(2, 3)}
 
 
+def test_one_of_the_colours_may_be_taken(make_widget: Make, viewer: ViewerModel) -> None:
+    viewer.add_image(np.zeros((40, 50, 4), np.uint8), rgb=True)
+    widget = make_widget()
+    rows = widget.source
+    assert [rows.channel.itemText(i) for i in range(rows.channel.count())] == ["all", *"012"]
+    assert rows.source().image.shape == (40, 50, 3)
+    rows.channel.setCurrentIndex(2)
+    assert rows.source().image.shape == (40, 50, 1)
+    widget.copy_button.click()
+    assert "channel=1" in QApplication.clipboard().text()
+
+
 def test_the_layer_list_follows_the_viewer(make_widget: Make, viewer: ViewerModel) -> None:
     first = viewer.add_image(squares(), name="a")
     widget = make_widget()
@@ -307,7 +319,6 @@ def test_sliders_leave_the_result_of_another_layer_or_model_alone(
     widget = make_widget()
     run(qtbot, widget)
     widget.models.choose("cells")
-    assert widget.params.value("threshold") == 0.3
     widget.params.widgets["threshold"].value = 0.7
     widget.models.choose("nuclei")
     viewer.add_image(squares())
@@ -351,6 +362,64 @@ def test_the_script_says_what_the_form_says(make_widget: Make, viewer: ViewerMod
     assert "viewer.layers['cells']" in text
     assert "threshold=0.42" in text
     compile(text, "script", "exec")
+
+
+def copied(widget: SegmentWidget) -> str:
+    widget.copy_button.click()
+    return QApplication.clipboard().text()
+
+
+def test_the_script_makes_the_result_on_show(
+    qtbot: Any, make_widget: Make, viewer: ViewerModel
+) -> None:
+    """Its own region, though another is chosen by the same words, and what the sliders made."""
+    viewer.add_image(squares((3, 40, 50)), name="cells", axis_labels=("t", "y", "x"))
+    viewer.dims.set_point(0, 1)
+    widget = make_widget()
+    widget.source.region.setCurrentIndex(list(Region).index(Region.SLICE))
+    run(qtbot, widget)
+    viewer.dims.set_point(0, 2)
+    assert "'T': slice(1, 2)" in copied(widget)
+    widget.params.widgets["threshold"].value = 0.7
+    qtbot.waitUntil(settled(widget))
+    (labels,) = labels_of(viewer)
+    qtbot.waitUntil(lambda: labels.metadata["medai"]["parameters"]["threshold"] == 0.7)
+    assert "'T': slice(1, 2)" in copied(widget)
+    assert "threshold=0.7" in copied(widget)
+
+
+@pytest.mark.parametrize("change", ["parameter", "slider", "model", "name", "removed"])
+def test_after_a_change_the_script_says_what_the_form_says(
+    qtbot: Any, make_widget: Make, viewer: ViewerModel, change: str
+) -> None:
+    layer = viewer.add_image(squares((3, 40, 50)), name="cells", axis_labels=("t", "y", "x"))
+    viewer.dims.set_point(0, 1)
+    widget = make_widget()
+    widget.source.region.setCurrentIndex(list(Region).index(Region.SLICE))
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    viewer.dims.set_point(0, 2)
+    if change == "parameter":
+        widget.params.widgets["diameter"].value = 30
+    elif change == "slider":
+        labels.paint((0, 0, 0), 7)  # it follows no more
+        widget.params.widgets["threshold"].value = 0.7
+    elif change == "model":
+        widget.models.choose("cells")
+    elif change == "name":
+        layer.name = "renamed"
+    else:
+        viewer.layers.remove(labels)
+    text = copied(widget)
+    assert "'T': slice(2, 3)" in text
+    expected = {
+        "parameter": "diameter=30.0",
+        "slider": "threshold=0.7",
+        "model": "model='cells'",
+        "name": "viewer.layers['renamed']",
+        "removed": "viewer.layers['cells']",
+    }
+    assert expected[change] in text
 
 
 def test_a_script_that_cannot_be_written_stops_no_run(

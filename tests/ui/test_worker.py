@@ -152,5 +152,5 @@ def test_of_many_requests_the_latest_wins(qtbot: Any) -> None:
     qtbot.waitUntil(lambda: called == [19])
     for number in range(20, 30):
         latest.request(lambda number=number: call(number))
-    qtbot.waitUntil(lambda: latest.idle and bool(results) and results[-1] == 29)
+    qtbot.waitUntil(lambda: bool(results) and results[-1] == 29)
     assert results == [19, 29]

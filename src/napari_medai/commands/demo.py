@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_medai.commands.outputs import Outputs, written_steps
 from napari_medai.commands.segment import told_speed
+from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import finished
 from napari_medai.io.atomic import check_writable
@@ -23,6 +24,8 @@ from napari_medai.tasks.segment import Segmentation, SegmentParams
 from napari_medai.tasks.suitable import loaded_net
 
 SAMPLE = Path(__file__).parents[1] / "io" / "samples" / "nuclei_fluorescence.png"
+MARK = {"demo": True}
+"""In the record of what the demo wrote, which it may write over."""
 BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
@@ -35,12 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     model = find_model(parsed.model, "segment")
     outputs = Outputs(SAMPLE, check_writable(parsed.out.expanduser()))
+    if outputs.present and not outputs.hold(MARK, overlay=True):
+        raise InputError(
+            f"{outputs.present[0]} exists already, but not as an earlier demo left it; "
+            "remove it, or choose another folder with --out"
+        )
     loaded_net(model, device="auto")
     began = time.perf_counter()
     image = read_image(SAMPLE)[0].image
-    # the folder is the demo's own: it may write over what it wrote before
     steps = written_steps(
-        image, model, SegmentParams(), outputs, notes={}, overlay=True, overwrite=True
+        image, model, SegmentParams(), outputs, notes=MARK, overlay=True, overwrite=True
     )
     with ProgressLine() as line:
         result = finished(steps, line)

@@ -77,7 +77,7 @@ def _show(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
-    from napari_medai.models.verify import verify_model
+    from napari_medai.tasks.verify import full_check
 
     names = parsed.names or [
         *(model.name for model in list_models()),
@@ -87,7 +87,7 @@ def _verify(parsed: argparse.Namespace) -> int:
         raise InputError("no model is installed; name a package to verify")
     status = 0
     for name in names:
-        problems = verify_model(name)
+        problems = full_check(name)
         print(f"{name}: {'ok' if not problems else '; '.join(problems)}", flush=True)
         status = 2 if problems else status
     return status

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
-from napari_medai.core.errors import InputError
+from napari_medai.core.errors import InputError, RunError
 from napari_medai.core.steps import Steps
-from napari_medai.io.atomic import replacing
+from napari_medai.io.atomic import check_free, replacing, swap
 from napari_medai.io.label_store import new_label_group
 from napari_medai.io.ome_tiff import write_tiff
 from napari_medai.io.results import write_features_csv, write_overlay_png
@@ -62,10 +62,14 @@ class Outputs:
         return self._named("_overlay.png")
 
     @property
+    def every(self) -> list[Path]:
+        """All that there may be, the record first."""
+        return [self.record, self.tiff, self.zarr, self.features, self.overlay]
+
+    @property
     def present(self) -> list[Path]:
         """Those that exist."""
-        every = (self.record, self.tiff, self.zarr, self.features, self.overlay)
-        return [path for path in every if path.exists()]
+        return [path for path in self.every if path.exists()]
 
     def hold(self, wanted: Mapping[str, Any], *, overlay: bool) -> bool:
         """Whether a complete result, made in the way that is wanted, is here."""
@@ -84,17 +88,41 @@ class Outputs:
 
 
 @contextmanager
-def removed_unless_whole(outputs: Outputs) -> Iterator[None]:
-    """Whatever goes wrong, Ctrl-C too: what was newly written for this image is removed."""
-    before = {path: path.stat().st_mtime_ns for path in outputs.present}
+def staged(outputs: Outputs, *, overwrite: bool) -> Iterator[Outputs]:
+    """Where to write the results of an image at first: they appear together, when all are there.
+
+    Whatever goes wrong, Ctrl-C too, earlier results stay as they were.
+    """
+    for path in outputs.every:
+        check_free(path, overwrite=overwrite, file=path != outputs.zarr)
+    with _told(outputs):
+        spare = TemporaryDirectory(dir=outputs.folder, prefix=".medai-", ignore_cleanup_errors=True)
+    with spare:
+        partial = Outputs(outputs.source, Path(spare.name))
+        try:
+            yield partial
+        except RunError as error:
+            if isinstance(error.__cause__, OSError):
+                with _told(outputs):  # not of the hidden folder
+                    raise error.__cause__ from None
+            raise
+        new = reversed(partial.present)  # the record is the last to come, the first to go
+        with _told(outputs):
+            swap(
+                {path: outputs.folder / path.name for path in new},
+                gone=outputs.present if overwrite else (),
+            )
+
+
+@contextmanager
+def _told(outputs: Outputs) -> Iterator[None]:
     try:
         yield
-    except BaseException:
-        for path in outputs.present:
-            with suppress(OSError):
-                if before.get(path) != path.stat().st_mtime_ns:
-                    _remove(path)
-        raise
+    except OSError as error:
+        raise RunError(
+            f"the results of {outputs.source.name} in {outputs.folder} could not be written "
+            f"({error.strerror or error}); make room or choose another folder and try again"
+        ) from error
 
 
 def written_steps(
@@ -107,31 +135,26 @@ def written_steps(
     overlay: bool = False,
     overwrite: bool = False,
 ) -> Steps[Segmentation]:
-    """Segment an image and write what was found; the record, which tells it is whole, comes last.
+    """Segment an image and write what was found, all of it or nothing.
 
     ``notes`` are added to the record. Labels too large for memory, or of more axes than OME-TIFF
     has, go to OME-Zarr.
     """
-    with removed_unless_whole(outputs):
-        if overwrite:
-            _remove(outputs.record)
+    with staged(outputs, overwrite=overwrite) as new:
         if _is_large(image):
-            with replacing(outputs.zarr, overwrite=overwrite) as partial:
-                store = new_label_group(partial, image, name=outputs.zarr.stem)
-                result = yield from segment_steps(image, model, params, out=store)
-            labels = _opened(outputs.zarr / store.name)
-            _remove(outputs.tiff)
+            store = new_label_group(new.zarr, image, name=new.zarr.stem)
+            result = yield from segment_steps(image, model, params, out=store)
+            labels = _opened(store)
         else:
             result = yield from segment_steps(image, model, params)
             labels = result.labels
             placed = AxesArray(labels, result.axes, *_calibration(image))
-            write_tiff(outputs.tiff, placed, labels=True, overwrite=overwrite)
-            _remove(outputs.zarr)
-        write_features_csv(outputs.features, result.features, overwrite=overwrite)
+            write_tiff(new.tiff, placed, labels=True)
+        write_features_csv(new.features, result.features)
         if overlay:
             shown = AxesArray(labels, result.axes)
-            write_overlay_png(outputs.overlay, *middle_planes(image, shown), overwrite=overwrite)
-        with replacing(outputs.record, overwrite=overwrite) as partial:
+            write_overlay_png(new.overlay, *middle_planes(image, shown))
+        with replacing(new.record) as partial:
             record = {**result.record, "notes": list(result.notes), **notes}
             partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return result
@@ -205,10 +228,3 @@ def _opened(path: Path) -> Any:
     import zarr
 
     return zarr.open_array(str(path), mode="r")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

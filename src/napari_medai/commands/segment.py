@@ -48,6 +48,7 @@ class Batch:
     options: dict[str, Any]
     overlay: bool
     overwrite: bool
+    debug: bool = False
 
     def wanted(self, source: Path) -> dict[str, Any]:
         return wanted_record(source, self.model, asdict(self.params), self.options)
@@ -78,6 +79,7 @@ def run(parsed: argparse.Namespace) -> int:
         options=calibration(parsed),
         overlay=parsed.overlay,
         overwrite=parsed.overwrite,
+        debug=parsed.debug,
     )
     sources = [path for path in find_images(parsed.images) if not is_result(path)]
     if not sources:
@@ -123,7 +125,8 @@ def _segment_all(todo: Sequence[Outputs], batch: Batch) -> int:
             again = "; the same command goes on with the others" if len(todo) > 1 else ""
             return told(f"stopped: {left}{again}", status=130)
         except Exception as error:
-            if isinstance(error, RunError) and not isinstance(error, OutOfMemoryError):
+            hopeless = isinstance(error, RunError) and not isinstance(error, OutOfMemoryError)
+            if hopeless or batch.debug:
                 raise  # a full disk, say: the next image would fare no better
             told(f"error: {outputs.source.name}: {sentence(error)}", status=2)
             status = max(status, status_of(error)) if status != 1 else 1

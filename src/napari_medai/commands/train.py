@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from napari_medai.commands.checkpoint import Checkpoint, told_pairs
 from napari_medai.commands.messages import told
 from napari_medai.commands.options import add_params, params_from
 from napari_medai.core.errors import InputError
@@ -18,6 +19,7 @@ from napari_medai.core.steps import Step, Steps
 from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
+from napari_medai.models.spec import check_name
 from napari_medai.scripting import TRAINABLE, training_pairs
 from napari_medai.tasks.train import TrainParams, train_steps
 
@@ -35,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", required=True, help="the name of the model, such as my-nuclei")
     parser.add_argument("--from", dest="start", metavar="MODEL", help="go on from this model")
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="where to keep the state")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="where to keep the state, to --resume from"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument("--overwrite", action="store_true", help="replace a model of this name")
     add_params(parser, TrainParams)
@@ -45,42 +49,61 @@ def run(parsed: argparse.Namespace) -> int:
     params = params_from(parsed, TrainParams)
     start = None if parsed.start is None else find_model(parsed.start, parsed.task)
     checkpoint = _checkpoint(parsed)
-    resuming = checkpoint.exists()
-    overwrite = parsed.overwrite or resuming
+    training = {"name": parsed.name, "start": start and f"{start.name} {start.sha256[:12]}"}
+    if parsed.resume:
+        checkpoint.check(training)
+    # what a run that is gone on with has made so far is its own
+    overwrite = parsed.overwrite or (parsed.resume and checkpoint.made(parsed.name))
     own_folder(parsed.name, overwrite=overwrite)
     pairs = training_pairs(parsed.images, parsed.masks)
+    training["images"] = told_pairs(pairs)
+    if parsed.resume:
+        checkpoint.check(training)
+    else:
+        checkpoint.remove()
     print(f"{len(pairs)} images with masks", flush=True)
+    checkpoint.write(training)
     steps = train_steps(
         pairs,
         params,
         name=parsed.name,
         start=start,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint.path,
         overwrite=overwrite,
     )
-    model, scored = _trained(steps)
+    try:
+        model, scored = _trained(steps)
+    finally:
+        if not checkpoint.path.exists():
+            checkpoint.remove()
     if model is None:
-        return _stopped(parsed.name, kept=scored or resuming)
+        return _stopped(parsed.name, checkpoint, kept=scored or parsed.resume)
     if parsed.checkpoint is None:
-        checkpoint.unlink(missing_ok=True)
+        checkpoint.remove()
+    elif checkpoint.path.exists():
+        checkpoint.write({}, model=model)
     print(_told(model))
     return 0
 
 
-def _checkpoint(parsed: argparse.Namespace) -> Path:
-    """The checkpoint file; one that no run is to go on from is removed."""
+def _checkpoint(parsed: argparse.Namespace) -> Checkpoint:
+    """The checkpoint that is asked for, which must exist to go on from, and only then."""
     if parsed.checkpoint is not None:
-        given: Path = parsed.checkpoint.expanduser()
-        check_writable(given.parent)
-        if parsed.resume and not given.exists():
-            raise InputError(f"there is no checkpoint {given}; leave out --resume to begin")
+        given = Checkpoint(parsed.checkpoint.expanduser())
+        check_writable(given.path.parent)
+        if parsed.resume and not given.path.exists():
+            raise InputError(f"there is no checkpoint {given.path}; leave out --resume to begin")
+        if given.path.exists() and not parsed.resume:
+            raise InputError(
+                f"the checkpoint {given.path} exists already; add --resume to go on from it, "
+                "or choose another file"
+            )
         return given
-    kept = user_models_dir() / ".training" / f"{parsed.name}.pt"
+    check_name(parsed.name)
+    kept = Checkpoint(user_models_dir() / ".training" / f"{parsed.name}.pt")
     if not parsed.resume:
-        own_folder(parsed.name, overwrite=parsed.overwrite)
-        check_writable(kept.parent)
-        kept.unlink(missing_ok=True)
-    elif not kept.exists():
+        check_writable(kept.path.parent)
+    elif not kept.path.exists():
         raise InputError(
             f"no training of {parsed.name!r} was stopped that could go on; leave out --resume"
         )
@@ -112,13 +135,14 @@ def _log(line: ProgressLine, step: Step) -> None:
     print(step.text, flush=True)
 
 
-def _stopped(name: str, *, kept: bool) -> int:
+def _stopped(name: str, checkpoint: Checkpoint, *, kept: bool) -> int:
     try:
         model = find_model(name) if kept else None
     except InputError:
         model = None
     if model is None:
         return told("stopped before anything was learned; no model was made", status=130)
+    checkpoint.write({}, model=model)
     print(_told(model))
     return told("stopped; the same command with --resume goes on", status=130)
 

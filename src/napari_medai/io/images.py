@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medai.core.axes import guessed_axes
+from napari_medai.core.axes import guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.tiff import LAZY_BYTES, read_tiff
@@ -144,7 +144,7 @@ def _read_numpy(path: Path) -> ImageData:
         raise InputError(
             f"{path} cannot be read ({error}); save it again with numpy.save"
         ) from error
-    rgb = array.ndim >= 3 and array.shape[-1] in (3, 4) and array.dtype == np.uint8
+    rgb = looks_rgb(array.shape)
     array = array[..., :3] if rgb else array
     return ImageData((array,), guessed_axes(array.shape, rgb=rgb), name=path.stem, rgb=rgb)
 

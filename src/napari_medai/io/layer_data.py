@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_medai.core.axes import AxesArray, guessed_axes
+from napari_medai.core.axes import AXIS_WORDS, AxesArray, guessed_axes
 from napari_medai.core.errors import InputError
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.units import unit_word
 
 LayerData = tuple[Any, dict[str, Any], str]
-
-_AXIS_WORDS = {"time": "T", "channel": "C", "depth": "Z", "height": "Y", "width": "X"}
 
 
 def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
@@ -99,7 +97,7 @@ def _write(path: str, data: Any, attributes: dict[str, Any], *, labels: bool) ->
 
 def _axes(shape: tuple[int, ...], words: Sequence[str], *, rgb: bool) -> str:
     """Axes by a layer's axis labels, by the usual order where these say nothing."""
-    letters = [_AXIS_WORDS.get(str(word).lower(), str(word).upper()) for word in words]
+    letters = [AXIS_WORDS.get(str(word).lower(), str(word).upper()) for word in words]
     axes = "".join(letters) + ("C" if rgb else "")
     useful = len(axes) == len(shape) == len(set(axes)) and {"Y", "X"} <= set(axes)
     if useful and all("A" <= letter <= "Z" for letter in axes):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_medai.core.axes import guessed_axes
+from napari_medai.core.axes import guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.units import unit_word
@@ -26,8 +26,7 @@ def read_zarr(path: str | Path) -> list[ImageData]:
     try:
         node: Any = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
-            name = path.stem
-            return [ImageData((_lazy(node),), guessed_axes(node.shape), name=name)]
+            return [_plain(_lazy(node), path.stem)]
         groups = [group for name, group in sorted(node.groups()) if name.isdecimal()]
         images = [image for group in (node, *groups) for image in _images(group, path)]
     except InputError:
@@ -37,6 +36,12 @@ def read_zarr(path: str | Path) -> list[ImageData]:
     if not images:
         raise InputError(f"{path} is a Zarr group without an image; choose an array inside it")
     return images
+
+
+def _plain(array: Any, name: str) -> ImageData:
+    rgb = looks_rgb(array.shape)
+    array = array[..., :3] if rgb else array
+    return ImageData((array,), guessed_axes(array.shape, rgb=rgb), name=name, rgb=rgb)
 
 
 def _images(group: Any, path: Path) -> list[ImageData]:

@@ -11,7 +11,9 @@ from typing import Any
 import yaml
 
 from napari_medai.core.errors import InputError
-from napari_medai.models.spec import Architecture, ModelSpec, number
+from napari_medai.models.architecture import DEFAULTS
+from napari_medai.models.settings import number
+from napari_medai.models.spec import Architecture, ModelSpec
 
 FORMAT = "0.5.12"
 WEIGHTS = "weights.pytorch_state_dict"
@@ -182,7 +184,7 @@ def _architecture(rdf: Mapping[str, Any]) -> Architecture:
     return Architecture(
         needed(entry, "import_from", str),
         needed(entry, "callable", str),
-        needed({"kwargs": {}} | entry, "kwargs", dict),
+        DEFAULTS | needed({"kwargs": {}} | entry, "kwargs", dict),
     )
 
 

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from napari_medai.core.errors import InputError
+from napari_medai.models.architecture import Architecture, check_agreement, check_architecture
+from napari_medai.models.settings import check_settings
+
+__all__ = ["TASKS", "Architecture", "ModelSpec", "check_name", "is_name", "plain"]
 
 TASKS = ("segment", "detect", "denoise", "synthesize")
-
-ALLOWED = frozenset({("napari_medai.nn.unet", "UNet")})
-"""Nets a package may name. Packages never bring code, and cannot call anything else of ours."""
-
-NEEDED = {"segment": ("decoder", "diameter", "threshold")}
-"""What the settings of a task's model must hold."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(r"\d+(\.\d+){0,3}([a-z.+-][a-z0-9.+-]*)?")
 _TITLE = re.compile(r"[A-Za-z0-9_+\- ()]{5,128}")
-
-
-class Architecture(NamedTuple):
-    """The net the weights belong to: ``from import_from import callable; callable(**kwargs)``."""
-
-    import_from: str
-    callable: str
-    kwargs: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +38,13 @@ class ModelSpec:
         Border of the output that lacks context, in pixels, one number a spatial axis; empty
         when not stated. For programs that tile; ours ask the net.
     config
-        What the format has no word for, kept under ``config: medai:``. ``decoder``, ``diameter``
-        (typical object, in pixels), ``threshold`` (needed to segment), ``pixel_size``
-        (micrometer, a number or one a spatial axis), ``min_size``, ``intensity`` (percentiles
-        ``{low, high}`` that become 0 and 1), ``recipe``, ``scores`` (figures, or figures a
-        kind of image), ``training_data`` and ``limits`` (texts), and anything else that is plain.
+        What the format has no word for, kept under ``config: medai:``. ``decoder`` and
+        ``diameter`` (typical object, in pixels; both needed to segment), ``zoom_range`` (factor
+        within which objects of other sizes are known), ``anisotropy`` (step along z over that in
+        the plane), ``pixel_size`` (micrometer, a number or one a spatial axis), ``intensity``
+        (percentiles ``{low, high}`` that become 0 and 1), ``recipe``, ``scores`` (figures, or
+        figures a kind of image), ``training_data`` and ``limits`` (texts), and anything else
+        that is plain. Entries that are None are left out.
     licence
         SPDX identifier; empty when not stated.
     authors, cite
@@ -86,8 +78,12 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         kwargs = plain(self.architecture.kwargs, "architecture kwargs")
-        config = {"intensity": {"low": 1.0, "high": 99.8}} | plain(self.config, "config")
-        config = {key: value for key, value in config.items() if key not in ("name", "task")}
+        config = {
+            key: value
+            for key, value in plain(self.config, "config").items()
+            if key not in ("name", "task") and value is not None
+        }
+        config = {"intensity": {"low": 1.0, "high": 99.8}} | config
         object.__setattr__(self, "architecture", Architecture(*self.architecture[:2], kwargs))
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "title", self.title or f"{self.name} (napari-medai)")
@@ -95,7 +91,7 @@ class ModelSpec:
         _check_texts(self)
         check_architecture(self.architecture)
         _check_shape(self)
-        _check_config(self.task, config, space=len(self.axes) - 1)
+        check_settings(self.task, config, space=len(self.axes) - 1)
 
 
 def is_name(name: str) -> bool:
@@ -110,18 +106,6 @@ def check_name(name: str) -> None:
             f"{name!r} is not a model name; use lower-case letters, digits and dashes, "
             "for example my-nuclei-2"
         )
-
-
-def check_architecture(architecture: Architecture) -> None:
-    """Refuse a net that is not one of ours."""
-    if (architecture.import_from, architecture.callable) not in ALLOWED:
-        known = ", ".join(sorted(".".join(pair) for pair in ALLOWED))
-        raise InputError(
-            f"the net {architecture.import_from}.{architecture.callable} is not one that "
-            f"napari-medai may load ({known}); use a model made for napari-medai"
-        )
-    if not all(isinstance(key, str) and key.isidentifier() for key in architecture.kwargs):
-        raise InputError(f"the net's arguments must have names, got {list(architecture.kwargs)}")
 
 
 def plain(value: Any, where: str) -> Any:
@@ -147,11 +131,6 @@ def plain(value: Any, where: str) -> Any:
         f"{where} holds a {type(value).__name__}, which cannot be kept in a model package; "
         "use numbers, text, lists and dictionaries"
     )
-
-
-def number(value: Any) -> bool:
-    """Whether this is an int or float (a bool is not)."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _key(key: Any, where: str) -> str:
@@ -191,35 +170,10 @@ def _check_shape(spec: ModelSpec) -> None:
     for names in (spec.channels_in, spec.channels_out):
         if not names or len(set(names)) != len(names) or not all(names):
             raise InputError(f"channels need different names, got {names!r}")
-
-
-def _check_config(task: str, config: Mapping[str, Any], *, space: int) -> None:
-    missing = [key for key in NEEDED.get(task, ()) if key not in config]
-    if missing:
-        raise InputError(f"the settings of the model (config: medai:) lack {', '.join(missing)}")
-    intensity = config["intensity"]
-    if not (
-        isinstance(intensity, Mapping)
-        and all(number(intensity.get(key)) for key in ("low", "high"))
-        and 0 <= intensity["low"] < intensity["high"] <= 100
-    ):
-        raise InputError(f"intensity must be percentiles low < high, got {intensity!r}")
-    rules: dict[str, tuple[Callable[[Any], bool], str]] = {
-        "decoder": (lambda v: isinstance(v, str) and v != "", "a name"),
-        "diameter": (lambda v: number(v) and 0 < v < 1e6, "a positive number of pixels"),
-        "threshold": (lambda v: number(v) and 0 <= v <= 1, "between 0 and 1"),
-        "min_size": (lambda v: number(v) and 0 <= v <= 1, "between 0 and 1"),
-        "pixel_size": (lambda v: _is_size(v, space), f"1 or {space} positive micrometers"),
-        "recipe": (lambda v: isinstance(v, Mapping), "a mapping"),
-        "scores": (lambda v: isinstance(v, Mapping), "a mapping"),
-        "training_data": (lambda v: isinstance(v, str), "a text"),
-        "limits": (lambda v: isinstance(v, str), "a text"),
-    }
-    for key, (holds, wanted) in rules.items():
-        if config.get(key) is not None and not holds(config[key]):
-            raise InputError(f"{key} must be {wanted}, got {config[key]!r}")
-
-
-def _is_size(value: Any, space: int) -> bool:
-    sizes = value if isinstance(value, Sequence) and len(value) == space else [value]
-    return all(number(size) and 0 < size < 1e6 for size in sizes)
+    if spec.task == "segment" and len(spec.channels_out) != 2 + space:
+        raise InputError(
+            f"a model that segments in {space}D has {2 + space} output channels (foreground, "
+            f"distance, {space} offsets), got {len(spec.channels_out)}"
+        )
+    counts = {"channels_in": len(spec.channels_in), "channels_out": len(spec.channels_out)}
+    check_agreement(spec.architecture, {"ndim": space, **counts})

@@ -117,7 +117,7 @@ class InstanceObjective:
     appearance: crops.Appearance = field(default_factory=crops.Appearance)
     anisotropy: float = 1.0
     min_size: float = 0.1
-    min_score: float = 0.7
+    min_score: float = 0.75
     wild: float = 0.1
     """Chance of a crop at the image's own scale within a factor of 2, so that a first look at an
     image of unknown magnification finds something to measure."""

@@ -205,7 +205,8 @@ class Surveyor:
         """The zoom that the pixel size suggests, and whether there is one; else 1."""
         image = self.layout.image
         unit = MICROMETRES.get(image.units.get("X", ""))
-        trained = float(self.model.config.get("pixel_size", 0))
+        sizes = self.model.config.get("pixel_size", 0)
+        trained = float(sizes[-1] if isinstance(sizes, list) else sizes)
         if not unit or not trained:
             return 1.0, False
         zoom = image.step("X") * unit / trained

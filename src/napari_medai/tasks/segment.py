@@ -79,7 +79,7 @@ class SegmentParams:
             "help": "How sure the model must be of a whole object (its mean foreground "
             "probability) for it to be kept",
         },
-    ] = 0.7
+    ] = 0.75
     diameter: Annotated[
         float,
         {
@@ -123,7 +123,7 @@ class SegmentParams:
             )
         if not 0 <= self.min_score <= 1:
             raise InputError(
-                f"min_score is a probability from 0 to 1, got {self.min_score:g}; try 0.7"
+                f"min_score is a probability from 0 to 1, got {self.min_score:g}; try 0.75"
             )
         for name in ("min_size", "diameter", "tile", "block"):
             value = getattr(self, name)

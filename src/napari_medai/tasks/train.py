@@ -274,7 +274,7 @@ def instance_spec(
         stride=net.stride,
         halo=net.halo,
         axes="CYX" if ndim == 2 else "CZYX",
-        config={"decoder": "centre votes", "threshold": 0.5, **config},
+        config={"decoder": "centre votes", **config},
         **more,
     )
 

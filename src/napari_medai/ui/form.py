@@ -1,54 +1,21 @@
 """A form from a params class: names, defaults, limits and help are those of its fields.
 
-A field's limits stand in its annotation: ``threshold: Annotated[float, {"min": 0, "max": 1}]``.
-Keys: ``min max step choices label help`` and, for numbers, ``unit`` and ``zero`` (what the value 0
-is shown as). magicgui makes the controls.
+`napari_medai.core.fields` reads them; magicgui makes the controls.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QSlider
 
+from napari_medai.core.fields import Field, fields_of
+
 RANGE = {"min": 0, "max": 1_000_000, "step": 1}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Field:
-    """One parameter as a form shows it."""
-
-    name: str
-    kind: Any
-    default: Any
-    limits: Mapping[str, Any]
-
-    @property
-    def label(self) -> str:
-        return str(self.limits.get("label", self.name.replace("_", " ").capitalize()))
-
-    @property
-    def number(self) -> bool:
-        """Whether it is any number between limits."""
-        return self.kind in (int, float) and "choices" not in self.limits
-
-
-def fields_of(params: type) -> dict[str, Field]:
-    """The fields of a params class, by name, in its order."""
-    hints = get_type_hints(params, include_extras=True)
-    found = {}
-    for entry in dataclasses.fields(params):
-        hint, limits = hints[entry.name], {}
-        if hasattr(hint, "__metadata__"):
-            hint, *extras = get_args(hint)
-            limits = {k: v for e in extras if isinstance(e, Mapping) for k, v in e.items()}
-        found[entry.name] = Field(entry.name, hint, entry.default, limits)
-    return found
 
 
 class Form(QObject):
@@ -84,14 +51,14 @@ class Form(QObject):
     def value(self, name: str) -> Any:
         """What one control says, as the field's own type; numbers as they are shown."""
         field, value = self.fields[name], self.widgets[name].value
-        return field.kind(round(value, _decimals(field))) if field.number else value
+        return field.kind(round(value, _decimals(field))) if _is_number(field) else value
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Set controls by name, quietly; names or values that do not fit are left out."""
         for name in values.keys() & self.widgets.keys():
             widget, value = self.widgets[name], values[name]
             with widget.changed.blocked(), suppress(TypeError, ValueError):
-                if self.fields[name].number:
+                if _is_number(self.fields[name]):
                     value = min(max(value, widget.min), widget.max)
                 widget.value = value
 
@@ -100,7 +67,7 @@ def _widget(field: Field, *, slider: bool) -> Any:
     options = {
         key: field.limits[key] for key in ("min", "max", "step", "choices") if key in field.limits
     }
-    if field.number:
+    if _is_number(field):
         # Also for integers: the box that magicgui has for them shows no unit.
         options = {**RANGE, **options, "widget_type": "FloatSlider" if slider else "FloatSpinBox"}
     widget: Any = create_widget(
@@ -108,9 +75,9 @@ def _widget(field: Field, *, slider: bool) -> Any:
         annotation=field.kind,
         name=field.name,
         label=field.label,
-        options={**options, "tooltip": field.limits.get("help", "")},
+        options={**options, "tooltip": field.help},
     )
-    if field.number:
+    if _is_number(field):
         _finish(widget.native, field)
     return widget
 
@@ -127,6 +94,11 @@ def _finish(native: Any, field: Field) -> None:
     box.setSpecialValueText(str(field.limits.get("zero", "")))
     if unit := field.limits.get("unit"):
         box.setSuffix(f" {unit}")
+
+
+def _is_number(field: Field) -> bool:
+    """Whether it is any number between limits."""
+    return field.kind in (int, float) and "choices" not in field.limits
 
 
 def _decimals(field: Field) -> int:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL, ArrayLike, AxesArray, check_axes, guessed_axes
+from napari_medai.core.axes import (
+    AXIS_WORDS,
+    CHANNEL,
+    ArrayLike,
+    AxesArray,
+    check_axes,
+    guessed_axes,
+)
 from napari_medai.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,21 +32,6 @@ Window = Mapping[str, slice]
 """A part of an image: a slice for each axis that is cut."""
 
 PIXEL = "pixel"
-WORDS = {
-    "depth": "Z",
-    "slice": "Z",
-    "plane": "Z",
-    "height": "Y",
-    "row": "Y",
-    "width": "X",
-    "col": "X",
-    "column": "X",
-    "channel": "C",
-    "channels": "C",
-    "ch": "C",
-    "time": "T",
-    "frame": "T",
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +224,7 @@ def _letter(label: str) -> str:
     word = label.strip().lower()
     if len(word) == 1 and "a" <= word <= "z":
         return word.upper()
-    return WORDS.get(word, "")
+    return AXIS_WORDS.get(word, "")
 
 
 def _spacing(layer: Layer) -> list[float]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medai.core.steps import Steps
+from napari_medai.ui import engine
 from napari_medai.ui.layers import Place, labels_layer, placed_record
 from napari_medai.ui.source import Source
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
+    from napari_medai.models.model import Model
     from napari_medai.tasks.segment import Segmentation, SegmentParams
 
 THIN_SPACE = "\u202f"
@@ -46,6 +50,11 @@ class LiveResult:
             return "The scores were too large to keep. Run again."
         return ""
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """How the result that is shown was made."""
+        return placed_record(self.result.record, self._place)
+
     def show(self, result: Segmentation) -> None:
         """Show other objects from the same scores in the same layer."""
         import pandas as pd
@@ -53,9 +62,8 @@ class LiveResult:
         with self._own_write():
             self._write(self._place.laid(result.labels, result.axes))
             self.layer.features = pd.DataFrame(dict(result.features))
-            record = placed_record(result.record, self._place)
-            self.layer.metadata = {**self.layer.metadata, "medai": record}
-        self.result = result
+            self.result = result
+            self.layer.metadata = {**self.layer.metadata, "medai": self.record}
 
     def release(self) -> None:
         """Let the layer go; the scores go with this object."""
@@ -82,6 +90,21 @@ class LiveResult:
 
     def _notice(self, event: Any = None) -> None:
         self._edited = self._edited or not self._writing
+
+
+def live_steps(source: Source, model: Model, params: SegmentParams) -> Steps[LiveResult]:
+    """Segment a source; called in a thread."""
+    result = yield from engine.segment_steps(source.image, model, params)
+    return LiveResult(result, params, source, model=model.name)
+
+
+def decoded_again(
+    live: LiveResult, params: SegmentParams
+) -> tuple[LiveResult, Segmentation, float]:
+    """A result's scores decoded with other parameters, and the seconds it took; in a thread."""
+    started = time.perf_counter()
+    result = engine.redecoded(live.result, params)
+    return live, result, time.perf_counter() - started
 
 
 def counted(live: LiveResult) -> str:

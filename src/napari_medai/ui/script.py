@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,10 +66,13 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     lines = {"model": repr(str(model["name"] if isinstance(model, Mapping) else model))}
     if origin.get("axes"):
         lines["axes"] = repr(str(origin["axes"]))
-    if origin.get("window"):
-        cuts = ", ".join(
-            f"{axis!r}: slice({start}, {stop})" for axis, (start, stop) in origin["window"].items()
-        )
+    window = dict(origin.get("window") or {})
+    first, stop = window.get(CHANNEL, (0, 0))
+    if stop - first == 1:
+        lines["channel"] = repr(first)
+        del window[CHANNEL]
+    if window:
+        cuts = ", ".join(f"{a!r}: slice({start}, {end})" for a, (start, end) in window.items())
         lines["window"] = f"{{{cuts}}}"
     lines |= {name: repr(value) for name, value in parameters(record).items()}
     return "".join(f"    {name}={value},\n" for name, value in lines.items())

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import (
     QApplication,
@@ -22,17 +21,16 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import MedaiError
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.steps import Step
 from napari_medai.ui import engine
 from napari_medai.ui.device import DevicePicker
 from napari_medai.ui.form import Form
 from napari_medai.ui.layers import placed_record
-from napari_medai.ui.live import LiveResult, counted
+from napari_medai.ui.live import LiveResult, counted, decoded_again, live_steps
 from napari_medai.ui.models import ModelPicker
 from napari_medai.ui.region import Region
-from napari_medai.ui.script import script
+from napari_medai.ui.script import parameters, script
 from napari_medai.ui.settings import remember, remembered
 from napari_medai.ui.source import Source, SourceRows
 from napari_medai.ui.worker import Latest, Outcome, start_steps
@@ -40,8 +38,7 @@ from napari_medai.ui.worker import Latest, Outcome, start_steps
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_medai.models.package import Model
-    from napari_medai.tasks.segment import Segmentation, SegmentParams
+    from napari_medai.tasks.segment import SegmentParams
 
 WIDGET = "segment"
 LIVE = ("threshold", "min_score", "min_size")
@@ -56,12 +53,12 @@ class SegmentWidget(QWidget):
         self._worker: Any = None
         self._live: LiveResult | None = None
         self._started = 0.0
+        self._asked: tuple[Any, ...] = ()
         self.models = ModelPicker(engine.segmentation_models)
         self.params = Form(engine.params_class(), sliders=LIVE, parent=self)
         self.device = DevicePicker()
         self._lay_out()
         self._decoding = Latest(self._show_decoded, title="Decoding", parent=self)
-        self.models.picked.connect(self._take_model_defaults)
         self.params.changed.connect(self._follow_slider)
         self.source.changed.connect(self._enable)
         self.run_button.clicked.connect(self.run)
@@ -92,10 +89,10 @@ class SegmentWidget(QWidget):
         # napari's activity dock handles events when it gets a bar: no second click in between.
         self.run_button.setEnabled(False)
         self._worker = start_steps(
-            partial(_live_steps, source, model, params),
+            partial(live_steps, source, model, params),
             title="Segmentation",
             on_step=self._show_step,
-            on_result=partial(self._finish, source),
+            on_result=partial(self._finish, source, self._said()),
             on_error=self._fail,
             on_cancelled=self._show_cancelled,
             parent=self,
@@ -109,18 +106,13 @@ class SegmentWidget(QWidget):
             self.status.setText("Cancelling …")
 
     def copy_script(self) -> None:
-        """Put the Python that makes this result on the clipboard."""
+        """Put the Python that makes the result on show, or what the form says, on the clipboard."""
         try:
-            source = self.source.source()
-            record = {
-                "task": "segment",
-                "model": self.models.model().name,
-                "parameters": self.params.values() | {"device": self.device.value()},
-            }
+            record, layer = self._record()
         except MedaiError as error:
             self._tell(str(error))
             return
-        text = script(placed_record(record, source.place), path=source.layer.source.path)
+        text = script(record, path=layer.source.path)
         if (clipboard := QApplication.clipboard()) is not None:
             clipboard.setText(text)
         show_info("The script is on the clipboard.")
@@ -133,14 +125,14 @@ class SegmentWidget(QWidget):
         if step.text:
             self.status.setText(step.text)
 
-    def _finish(self, source: Source, live: LiveResult) -> None:
+    def _finish(self, source: Source, asked: tuple[Any, ...], live: LiveResult) -> None:
         seconds = time.perf_counter() - self._started
         if self._live is not None:
             self._live.release()
-        self._live, result = live, live.result
+        self._live, self._asked, result = live, asked, live.result
         self._viewer.add_layer(live.layer)
         self._idle()
-        speed = _pixels(source) / 1e6 / seconds
+        speed = source.pixels / 1e6 / seconds
         self.status.setText(f"{counted(live)} · {seconds:.1f} s · {speed:.2f} Mpx/s")
         notes = list(result.notes)
         if source.layer not in self._viewer.layers:
@@ -175,7 +167,7 @@ class SegmentWidget(QWidget):
             self.status.setText(problem)
             return
         params = replace(live.params, **{key: self.params.value(key) for key in LIVE})
-        self._decoding.request(partial(_decoded, live, params))
+        self._decoding.request(partial(decoded_again, live, params))
 
     def _show_decoded(self, outcome: Outcome[Any]) -> None:
         if outcome.result is None:
@@ -196,19 +188,36 @@ class SegmentWidget(QWidget):
     def _params(self) -> SegmentParams:
         return engine.params_class()(**self.params.values() | {"device": self.device.value()})
 
-    def _take_model_defaults(self) -> None:
-        config = self.models.model().config
-        self.params.set_values({key: config[key] for key in LIVE if key in config})
+    def _said(self) -> tuple[Any, ...]:
+        """What the form says, without the sliders that a result follows."""
+        values = {key: v for key, v in self.params.values().items() if key not in LIVE}
+        return self.source.said(), self.models.combo.currentText(), self.device.value(), values
+
+    def _record(self) -> tuple[dict[str, Any], Any]:
+        """How the last result was made, while the form says the same, and its layer.
+
+        Otherwise what the form says now. The two may differ although nothing in the form was
+        touched: the region can be what the canvas shows.
+        """
+        live, values = self._live, self.params.values()
+        if live is not None and live.layer in self._viewer.layers and self._asked == self._said():
+            made = parameters(live.record)
+            if all(made.get(key, values[key]) == values[key] for key in LIVE):
+                return live.record, live.source_layer
+        source = self.source.source()
+        record = {
+            "task": "segment",
+            "model": self.models.model().name,
+            "parameters": values | {"device": self.device.value()},
+        }
+        return placed_record(record, source.place), source.layer
 
     def _recall(self) -> None:
         stored = remembered(WIDGET)
         self.models.choose(str(stored.get("model", "")))
-        if self.models.combo.count():
-            self._take_model_defaults()
-        else:
+        if not self.models.combo.count():
             self.status.setText(self.models.problem or "No model is installed.")
-        if stored.get("model") == self.models.combo.currentText():
-            self.params.set_values(stored.get("parameters", {}))
+        self.params.set_values(stored.get("parameters", {}))
         self.device.set_value(str(stored.get("device", self.device.value())))
         # A rectangle of another session is not there any more.
         names = [region.value for region in Region if region is not Region.SHAPES]
@@ -268,7 +277,10 @@ class SegmentWidget(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop at the next tile; nothing is changed")
         self.copy_button = QPushButton("Copy as Python")
-        self.copy_button.setToolTip("Put a script that makes this result on the clipboard")
+        self.copy_button.setToolTip(
+            "Put a script on the clipboard that makes the last result again; "
+            "after a change in the form, one that makes what it says"
+        )
         buttons = QHBoxLayout()
         for button in (self.run_button, self.cancel_button, self.copy_button):
             buttons.addWidget(button)
@@ -284,18 +296,3 @@ class SegmentWidget(QWidget):
         for widget in (self.progress, self.status, self.notes):
             layout.addWidget(widget)
         layout.addStretch()
-
-
-def _pixels(source: Source) -> int:
-    return int(np.prod([n for axis, n in source.image.sizes.items() if axis != CHANNEL]))
-
-
-def _live_steps(source: Source, model: Model, params: SegmentParams) -> Steps[LiveResult]:
-    result = yield from engine.segment_steps(source.image, model, params)
-    return LiveResult(result, params, source, model=model.name)
-
-
-def _decoded(live: LiveResult, params: SegmentParams) -> tuple[LiveResult, Segmentation, float]:
-    started = time.perf_counter()
-    result = engine.redecoded(live.result, params)
-    return live, result, time.perf_counter() - started

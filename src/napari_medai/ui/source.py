@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -32,6 +33,11 @@ class Source:
     image: AxesArray
     place: Place
     axes: str
+
+    @property
+    def pixels(self) -> int:
+        """How many there are, with all channels of one counted once."""
+        return prod(n for axis, n in self.image.sizes.items() if axis != CHANNEL)
 
 
 class LayerPicker(QComboBox):
@@ -153,10 +159,17 @@ class SourceRows(QObject):
             self.region.currentData(), layer, axes, viewer=self._viewer, shapes=self.shapes.layer()
         )
         channel = self.channel.currentData()
-        if CHANNEL in axes and not layer.rgb and channel is not None and channel != ALL_CHANNELS:
+        if CHANNEL in axes and channel is not None and channel != ALL_CHANNELS:
             window[CHANNEL] = slice(channel, channel + 1)
         image = array_from_layer(layer, axes=axes, window=window)
         return Source(layer, image, place_of(layer, axes=axes, window=window), axes)
+
+    def said(self) -> tuple[Any, ...]:
+        """What was chosen in the rows, to compare with later."""
+        layer = self.layers.layer()
+        name = None if layer is None else layer.name
+        region = self.region.currentData()
+        return layer, name, self._axes(), self.channel.currentData(), region
 
     def problem(self) -> str:
         """Why the axes do not fit the layer; nothing if they do."""
@@ -209,13 +222,12 @@ class SourceRows(QObject):
 
     def _show_channels(self, axes: str) -> None:
         layer = self.layers.layer()
-        several = layer is not None and CHANNEL in axes and not layer.rgb
+        several = layer is not None and CHANNEL in axes
         self._form.setRowVisible(self.channel, several)
         if not several:
             self.channel.clear()
             return
-        data = layer.data[0] if layer.multiscale else layer.data
-        count = int(data.shape[axes.index(CHANNEL)])
+        count = array_from_layer(layer, axes=axes).sizes[CHANNEL]
         if self.channel.count() - 1 == count:
             return
         self.channel.clear()

@@ -204,11 +204,6 @@ class Latest(QObject):
         self._timer.setInterval(milliseconds)
         self._timer.timeout.connect(self._start)
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is running or waiting."""
-        return not self._busy and self._waiting is None
-
     def request(self, call: Callable[[], Any]) -> None:
         """Run ``call`` soon, in place of any request that has not started."""
         self._waiting = call

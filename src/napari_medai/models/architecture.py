@@ -1,0 +1,81 @@
+"""The nets that a package may name, and what they may be given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from napari_medai.core.errors import InputError
+
+ALLOWED = frozenset({("napari_medai.nn.unet", "UNet")})
+"""Nets a package may name. Packages never bring code, and cannot call anything else of ours."""
+DEFAULTS = {"ndim": 2, "channels_in": 1, "channels_out": 1}
+"""What a net takes where a package says nothing."""
+
+
+class Architecture(NamedTuple):
+    """The net the weights belong to: ``from import_from import callable; callable(**kwargs)``."""
+
+    import_from: str
+    callable: str
+    kwargs: Mapping[str, Any]
+
+
+def check_architecture(architecture: Architecture) -> None:
+    """Refuse a net that is not one of ours, and arguments that it does not take.
+
+    The limits also keep a package from asking for more memory than there is.
+    """
+    if (architecture.import_from, architecture.callable) not in ALLOWED:
+        known = ", ".join(sorted(".".join(pair) for pair in ALLOWED))
+        raise InputError(
+            f"the net {architecture.import_from}.{architecture.callable} is not one that "
+            f"napari-medai may load ({known}); use a model made for napari-medai"
+        )
+    kwargs = architecture.kwargs
+    rules = _rules(kwargs.get("ndim", DEFAULTS["ndim"]))
+    for name, value in kwargs.items():
+        if name not in rules:
+            raise InputError(f"the net takes {', '.join(rules)}, but no argument {name!r}")
+        holds, wanted = rules[name]
+        if not holds(value):
+            raise InputError(f"the net's {name} must be {wanted}, got {value!r}")
+
+
+def check_agreement(architecture: Architecture, stated: Mapping[str, int]) -> None:
+    """Refuse a net whose ``ndim`` or channels are not what the description says."""
+    for name, count in stated.items():
+        if architecture.kwargs.get(name, count) != count:
+            raise InputError(
+                f"the net's {name} is {architecture.kwargs[name]}, but the model's axes and "
+                f"channels ask for {count}; correct one of them"
+            )
+
+
+def _rules(ndim: Any) -> dict[str, tuple[Callable[[Any], bool], str]]:
+    channels = (lambda v: _whole(v, 1, 64), "1 to 64")
+    return {
+        "ndim": (lambda v: _whole(v, 2, 3), "2 or 3"),
+        "channels_in": channels,
+        "channels_out": channels,
+        "widths": (
+            lambda v: isinstance(v, list) and 2 <= len(v) <= 6 and all(map(_width, v)),
+            "2 to 6 whole numbers from 1 to 1024",
+        ),
+        "shuffle": (lambda v: _factors(v, ndim, 8), f"1 or {ndim} whole numbers from 1 to 8"),
+        "pool": (lambda v: _factors(v, ndim, 4), f"1 or {ndim} whole numbers from 1 to 4"),
+    }
+
+
+def _whole(value: Any, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _width(value: Any) -> bool:
+    return _whole(value, 1, 1024)
+
+
+def _factors(value: Any, ndim: Any, most: int) -> bool:
+    if isinstance(value, list):
+        return len(value) == ndim and all(_whole(factor, 1, most) for factor in value)
+    return _whole(value, 1, most)
