@@ -129,7 +129,7 @@ def figures(model: Model, data: Path) -> dict[str, dict[str, float]]:
     for picture in pictures(data, "val"):
         result = finished(segment_steps(AxesArray(picture.image, "CYX"), model, SegmentParams()))
         found = np.asarray(result.labels)
-        for kind in (picture.kind, picture.kind.split("_")[0]):
+        for kind in {picture.kind, picture.kind.split("_")[0]}:
             pairs.setdefault(kind, []).append((picture.labels, found))
     table = {}
     for kind, members in sorted(pairs.items()):

@@ -67,8 +67,10 @@ class ScoreNet:
 
     def __call__(self, tiles: Sequence[np.ndarray]) -> list[Tensor]:
         """Scores (channels_out, \\*space) of each tile (channels, \\*space), on the device."""
-        images = torch.from_numpy(np.stack(tiles).astype(np.float32, copy=False))
-        return list(self.scores(images))
+        # A gray image repeated in all channels is repeated again after zooming: less to copy.
+        gray = all(tile.strides[0] == 0 for tile in tiles)
+        stacked = np.stack([tile[:1] for tile in tiles] if gray else tiles)
+        return list(self.scores(torch.from_numpy(stacked.astype(np.float32, copy=False))))
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores (batch, channels_out, \\*space) of images (batch, channels, \\*space), there."""
@@ -78,6 +80,7 @@ class ScoreNet:
     def _scores(self, images: Tensor) -> Tensor:
         size = images.shape[2:]
         images = self._zoomed(images)
+        images = images.expand(-1, int(self.net.channels_in), *images.shape[2:])  # type: ignore[arg-type]
         scores = self.backend(_padded(images, self.net.stride))  # type: ignore[arg-type]
         scores = _cropped(scores, images.shape[2:])
         return self._unzoomed(scores, size)

@@ -253,8 +253,9 @@ def _summed(seen: Magnification, sizes: Any, scores: Any, area: int) -> Look:
     if not len(sizes):
         return Look(zoom)
     usual = sizes[sizes <= np.quantile(sizes, 0.95)]
+    # The mean of squares: among nuclei of many sizes, debris and the smallest hardly count.
     relative = (usual / seen.typical_size) ** (1 / len(seen.scales))
-    diameter = seen.diameter * np.mean(relative)
+    diameter = seen.diameter * np.mean(relative**2) ** 0.5
     return Look(
         zoom,
         len(sizes),
