@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from napari_medai.core.intensity import intensity_range
 from napari_medai.io.layer_data import LayerData
 
 _FOLDER = Path(__file__).parent
@@ -23,4 +27,15 @@ def _sample(name: str, *, title: str) -> list[LayerData]:
     from napari_medai.io.layer_data import read_layers
 
     layers = read_layers(_FOLDER / f"{name}.png")
-    return [(data, {**options, "name": title}, kind) for data, options, kind in layers]
+    return [
+        (data, {**options, "name": title, **_display(data, options)}, kind)
+        for data, options, kind in layers
+    ]
+
+
+def _display(data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Contrast limits that show a dim gray image; colours are shown as they are."""
+    if options.get("rgb"):
+        return {}
+    bright = intensity_range(np.asarray(data))
+    return {"contrast_limits": (bright.low, bright.high)}
