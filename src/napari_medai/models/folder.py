@@ -106,24 +106,20 @@ def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         If the disk is full or fails.
     """
     _check_free(target, overwrite=overwrite)
-    with _explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
-        ) as spare:
-            made = Path(spare) / "new"
-            made.mkdir()
-            yield made
-            _check_free(target, overwrite=overwrite)
-            old = Path(spare) / "old"
-            if target.exists():
-                target.rename(old)
-            try:
-                made.rename(target)
-            except OSError:
-                if old.exists():
-                    old.rename(target)
-                raise
+    with _explained(target), _spare_folder(target) as spare:
+        made = spare / "new"
+        made.mkdir()
+        yield made
+        _check_free(target, overwrite=overwrite)
+        old = spare / "old"
+        if target.exists():
+            target.rename(old)
+        try:
+            made.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
 
 
 @contextmanager
@@ -131,14 +127,20 @@ def new_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A path to write to, which becomes ``target`` when the block ends well; as `new_folder`."""
     if target.is_dir() or (target.exists() and not overwrite):
         raise InputError(f"{target} exists; choose another name or allow it to be overwritten")
-    with _explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
-        ) as spare:
-            made = Path(spare) / "new"
-            yield made
-            made.replace(target)
+    with _explained(target), _spare_folder(target) as spare:
+        made = spare / "new"
+        yield made
+        made.replace(target)
+
+
+@contextmanager
+def _spare_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside the target, on the same disk, gone when the block ends."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
+    ) as spare:
+        yield Path(spare)
 
 
 def _check_free(target: Path, *, overwrite: bool) -> None:

@@ -1,7 +1,8 @@
 """What runs a net: PyTorch on any device, or OpenVINO on CPUs.
 
 A backend takes and gives float32 tensors (batch, channels, \\*space) whose sides are multiples of
-the net's stride. Both give the same values within 1e-3.
+the net's stride. On a CPU both give the same values within 1e-3; GPUs that can, compute in half
+precision.
 """
 
 from __future__ import annotations
