@@ -1,12 +1,12 @@
 """Train the shipped model ``nuclei`` on the corrected 2018 Data Science Bowl images (BBBC038).
 
-    python recipes/nuclei/train.py DATA [--minutes M | --steps N] [--out FOLDER]
+    python recipes/nuclei/train.py DATA [--minutes M | --steps N] [--out FOLDER] [--from PACKAGE]
 
 ``DATA`` holds ``images/<id>.png``, ``masks/<id>.png`` (labels, 0 background) and ``metadata.csv``
 with the columns ``id``, ``type`` and ``split`` (train or val). The model is trained on the train
 part, of which one image in twenty is held out to choose the weights and the threshold; the val
 part is looked at once, by the finished model, for the figures on its card. A run that was stopped
-goes on from its checkpoint.
+goes on from its checkpoint. ``--from`` begins a second round with the weights of a finished one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from napari_medai.core.intensity import Percentiles
 from napari_medai.core.metrics import IOUS, matchings, mean_average_precision
 from napari_medai.core.steps import finished
 from napari_medai.models.model import Model
+from napari_medai.models.package import read_model
 from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.instances import Example, InstanceObjective
-from napari_medai.nn.runner import seeded_net
+from napari_medai.nn.runner import load_weights, seeded_net
 from napari_medai.nn.training import Run, Schedule
 from napari_medai.tasks.segment import SegmentParams, segment_steps
 from napari_medai.tasks.train import NETS, ZOOM_RANGE, instance_spec, package_trained
@@ -39,6 +40,8 @@ DIAMETER = 24.0
 PIXEL_SIZE = 0.4
 """Micrometres: a nucleus of about 10 micrometres is then as large as those trained on."""
 HELD_OUT = 0.05
+LEARNING_RATES = (3e-3, 1e-3)
+"""Of the first round, and of one that goes on from it."""
 SHARES = {
     "fluorescence": 0.60,
     "histology_purple_on_purple": 0.19,
@@ -149,16 +152,25 @@ def main() -> None:
     parser.add_argument("--package", type=Path, default=shipped_dir() / "nuclei")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=95)
+    parser.add_argument("--from", dest="start", type=Path, help="the package to go on from")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     training, held_out = split_up(options.data, np.random.default_rng(SEED))
     print(len(training), "images to train on,", len(held_out), "held out", flush=True)
     spec = description()
     objective = InstanceObjective(training, held_out, diameter=DIAMETER)
+    net = seeded_net(*spec.architecture, seed=SEED)
+    if options.start is not None:
+        load_weights(net, read_model(options.start).weights_path)
     run = Run(
-        seeded_net(*spec.architecture, seed=SEED),
+        net,
         objective,
-        Schedule(steps=options.steps, minutes=options.minutes, seed=SEED),
+        Schedule(
+            steps=options.steps,
+            minutes=options.minutes,
+            learning_rate=LEARNING_RATES[options.start is not None],
+            seed=SEED,
+        ),
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         checkpoint=options.out / "checkpoint.pt",
     )

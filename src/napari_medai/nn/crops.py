@@ -41,7 +41,7 @@ class Appearance:
     invert: float = 0.06
     gray: float = 0.2
     colour: float = 0.5
-    shade: float = 0.15
+    shade: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,13 @@ def _blurred(image: Tensor, *, sigma: float) -> Tensor:
 
 
 def _shade(rng: np.random.Generator, shape: Sequence[int]) -> Tensor:
-    """A smooth change of illumination over the last two axes, 0.5 to 1."""
-    seed = torch.from_numpy(rng.uniform(0.5, 1, (1, 1, 3, 3))).to(torch.float32)
+    """A smooth change of illumination over the last two axes, at most to a fifth.
+
+    Objects out of focus or at the edge of the field are dim beside bright ones.
+    """
+    cells = int(rng.integers(3, 7))
+    darkest = rng.uniform(0.2, 0.9)
+    seed = torch.from_numpy(rng.uniform(darkest, 1, (1, 1, cells, cells))).to(torch.float32)
     size = [int(n) for n in shape[-2:]]
-    return functional.interpolate(seed, size=size, mode="bicubic", align_corners=True)[0, 0]
+    shade = functional.interpolate(seed, size=size, mode="bicubic", align_corners=True)[0, 0]
+    return shade.clamp(min=0)
