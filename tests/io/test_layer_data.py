@@ -8,7 +8,15 @@ import pytest
 import tifffile
 
 from napari_medai.core.axes import AxesArray
-from napari_medai.io.layer_data import get_reader, read_layers, write_image, write_labels
+from napari_medai.core.space import Grid
+from napari_medai.io.image_data import ImageData
+from napari_medai.io.layer_data import (
+    get_reader,
+    layer_data,
+    read_layers,
+    write_image,
+    write_labels,
+)
 from napari_medai.io.ome_tiff import write_tiff
 from napari_medai.io.samples import nuclei_fluorescence, nuclei_histology
 
@@ -138,3 +146,29 @@ def test_samples() -> None:
         (layer,) = layers_of(data, options, kind)
         assert layer.rgb == rgb
         assert layer.name.startswith("Nuclei (")
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+@pytest.mark.parametrize("oblique", [False, True])
+def test_a_volume_of_a_patient_lies_in_millimetres(oblique: bool) -> None:
+    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]) if oblique else np.eye(3)
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([3.0, 0.5, 0.25])
+    affine[:3, 3] = (40, -110, -120)
+    volume = ImageData(
+        (noise(2, 3, 4, 5),),
+        "TZYX",
+        {"T": 2.0, "Z": 3.0, "Y": 0.5, "X": 0.25},
+        {"T": "second", **dict.fromkeys("ZYX", "millimeter")},
+        grid=Grid(affine),
+        contrast=(-10.0, 90.0),
+        metadata={"modality": "MR"},
+    )
+    (layer,) = layers_of(*layer_data(volume))
+    index = np.array([1, 2, 1, 3])
+    place = affine[:3, :3] @ index[1:] + affine[:3, 3]
+    assert layer.data_to_world(index) == pytest.approx([2.0, *place])
+    assert tuple(layer.scale) == (2.0, 3.0, 0.5, 0.25)
+    assert [str(unit) for unit in layer.units] == ["second", *["millimeter"] * 3]
+    assert layer.contrast_limits == [-10, 90]
+    assert layer.metadata["medai"] == {"modality": "MR"}

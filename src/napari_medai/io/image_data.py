@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from napari_medai.core.axes import ArrayLike, AxesArray
+from napari_medai.core.space import Grid, Upright
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,6 +18,12 @@ class ImageData:
     ones are lazy. ``axes``, ``spacing`` and ``units`` are those of the finest level, as in
     `AxesArray`. ``names`` are those of the channels, if known. ``rgb`` says that ``C`` is last
     and means red, green, blue; ``labels`` that the values are object numbers.
+
+    A volume of a patient has a ``grid``: where its upright axes Z Y X lie; ``stored`` is its way
+    back to the file's own order of axes. ``contrast`` are the values to show as black and white,
+    where the file knows them. ``features`` are columns of a labels' table (``index``, ``class``,
+    ...). ``metadata`` says how it was taken, never of whom. ``notes`` are for the user: a sentence
+    for each thing in the file that is not as it should be.
     """
 
     levels: tuple[ArrayLike, ...]
@@ -26,6 +34,12 @@ class ImageData:
     name: str = ""
     rgb: bool = False
     labels: bool = False
+    grid: Grid | None = None
+    stored: Upright | None = None
+    contrast: tuple[float, float] | None = None
+    features: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def image(self) -> AxesArray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_medai.core.axes import AXIS_WORDS, AxesArray, guessed_axes
 from napari_medai.core.errors import InputError
+from napari_medai.core.space import Grid
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.units import unit_word
 
@@ -49,6 +50,14 @@ def layer_data(image: ImageData) -> LayerData:
         "units": tuple(image.units.get(axis, "pixel") for axis in axes),
         "axis_labels": tuple(axis.lower() for axis in axes),
     }
+    if image.grid is not None:
+        options |= _lying_on(image.grid, axes)
+    if image.contrast is not None and kind == "image":
+        options["contrast_limits"] = image.contrast
+    if image.features and kind == "labels":
+        options["features"] = {name: list(values) for name, values in image.features.items()}
+    if image.metadata:
+        options["metadata"] = {"medai": dict(image.metadata)}
     if len(image.levels) > 1:
         options["multiscale"] = True
     if kind == "labels" and np.dtype(image.levels[0].dtype).kind == "b":
@@ -63,6 +72,18 @@ def layer_data(image: ImageData) -> LayerData:
         options["channel_axis"] = image.axes.index("C")
         options["name"] = list(names)
     return data, options, kind
+
+
+def _lying_on(grid: Grid, axes: str) -> dict[str, Any]:
+    """Scale, and translate or affine, of a layer with these axes whose Z Y X lie on the grid."""
+    space = [axes.index(axis) for axis in "ZYX"]
+    translate, affine = np.zeros(len(axes)), np.eye(len(axes) + 1)
+    if np.array_equal(grid.direction, np.eye(3)):
+        translate[space] = grid.origin
+        return {"translate": tuple(translate.tolist())}
+    affine[np.ix_(space, space)] = grid.direction
+    affine[space, -1] = grid.origin
+    return {"affine": affine}
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
