@@ -204,7 +204,13 @@ def memory_of_one(options: argparse.Namespace, size: int) -> dict[str, Any]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         out = Path(scratch) / "labels.zarr"
-        result = segmented(find_model(options.model), image, out=out, block=options.block)
+        result = segmented(
+            find_model(options.model),
+            image,
+            out=out,
+            block=options.block,
+            diameter=options.diameter,
+        )
     took = time.perf_counter() - began
     return {"count": result.count, "seconds": took, "peak": peak_megabytes()}
 
@@ -264,6 +270,8 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--size", type=int, nargs="+", default=sizes)
             command.add_argument("--repeats", type=int, default=5)
             command.add_argument("--block", type=int, default=0, help="edge of the blocks")
+            if name == "memory":
+                command.add_argument("--diameter", type=float, default=0, help="0: estimated")
             command.add_argument("--scratch", type=Path, help="where labels go meanwhile")
             command.add_argument("--only", type=int, help=argparse.SUPPRESS)
         command.add_argument("--model", default="nuclei", help="a name, or a package's folder")
