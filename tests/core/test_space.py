@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.space import Grid
+from napari_medai.core.space import Grid, carried
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
 SHAPE = (3, 4, 5)
@@ -112,3 +112,35 @@ def test_a_part_lies_where_it_was() -> None:
 def test_what_is_no_place_is_refused(affine: np.ndarray, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         Grid(affine)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
+def test_a_volume_is_carried_back_to_the_grid_it_came_from(
+    order: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    stored = _grid(order, signs)
+    data = np.arange(1, 1 + np.prod(SHAPE)).reshape(SHAPE)
+    up = stored.upright(SHAPE)
+    assert np.array_equal(carried(up.laid(data), up.grid, stored, SHAPE), data)
+
+
+def test_a_part_is_carried_to_its_place_and_what_lies_outside_is_cut() -> None:
+    grid = _grid((0, 1, 2), (1, 1, 1))
+    data = np.arange(1, 1 + np.prod(SHAPE)).reshape(SHAPE)
+    part = carried(data[1:, 2:, :3], grid.cropped((1, 2, 0)), grid, SHAPE)
+    expected = np.zeros_like(data)
+    expected[1:, 2:, :3] = data[1:, 2:, :3]
+    assert np.array_equal(part, expected)
+    assert np.array_equal(carried(data, grid, grid.cropped((1, 2, 0)), (2, 2, 3)), data[1:, 2:, :3])
+    far_away = carried(data, grid, grid.cropped((10, 0, 0)), SHAPE)
+    assert not far_away.any()
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.5])
+def test_volumes_between_each_others_voxels_are_refused(shift: float) -> None:
+    grid = _grid((0, 1, 2), (1, 1, 1))
+    with pytest.raises(InputError, match="do not lie on each other"):
+        carried(np.ones(SHAPE), grid, grid.cropped((shift, 0, 0)), SHAPE)
+    finer = Grid(grid.affine @ np.diag([0.5, 1, 1, 1]))
+    with pytest.raises(InputError, match="do not lie on each other"):
+        carried(np.ones(SHAPE), grid, finer, SHAPE)

@@ -153,6 +153,43 @@ class Upright:
         return tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)
 
 
+def carried(data: np.ndarray, grid: Grid, target: Grid, shape: Sequence[int]) -> np.ndarray:
+    """A volume (k, j, i) on another grid whose samples lie on its own; 0 where it has none.
+
+    Only axes change places, turn round or are cut: no value is resampled. ``shape`` is that of
+    the target.
+
+    Raises
+    ------
+    InputError
+        If samples of the two lie more than a twentieth of a step apart.
+    """
+    to_target = np.linalg.inv(target.affine) @ grid.affine
+    steps = np.round(to_target[:3, :3])
+    start = np.round(to_target[:3, 3])
+    far = np.array(data.shape[-3:]) - 1
+    corners = np.stack(np.meshgrid(*((0, n) for n in far), indexing="ij"), axis=-1).reshape(-1, 3)
+    apart = corners @ (to_target[:3, :3] - steps).T + (to_target[:3, 3] - start)
+    if np.abs(apart).max() > 0.05 or not np.array_equal(np.abs(steps).sum(0), np.ones(3)):
+        raise InputError(
+            "the voxels of the two volumes do not lie on each other; make the labels on the "
+            "image itself, or resample one of the two first"
+        )
+    order = tuple(int(n) for n in np.abs(steps).argmax(axis=1))
+    signs = steps.sum(axis=1)
+    turned = data.transpose(order)[tuple(slice(None, None, int(sign)) for sign in signs)]
+    first = [
+        int(b - (n - 1 if sign < 0 else 0))
+        for b, n, sign in zip(start, turned.shape, signs, strict=True)
+    ]
+    result = np.zeros(tuple(shape), data.dtype)
+    into = tuple(slice(max(0, a), max(0, a + n)) for a, n in zip(first, turned.shape, strict=True))
+    room = result[into]
+    from_ = tuple(slice(max(0, -a), max(0, -a) + n) for a, n in zip(first, room.shape, strict=True))
+    room[...] = turned[from_]
+    return result
+
+
 def _reversed(affine: np.ndarray) -> np.ndarray:
     """An affine with the orders of its index and of its coordinates reversed."""
     if affine.shape != (4, 4):
