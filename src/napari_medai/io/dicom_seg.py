@@ -1,0 +1,222 @@
+"""Labels written as a DICOM segmentation that lies on its source series.
+
+By highdicom (Bridge et al., J Digit Imaging 2022), as PS3.3 A.51 defines the object: binary for a
+few segments, which every viewer reads, a label map for many. Who the patient is stays in the
+source: the attributes that say so are empty unless they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medai.core.errors import InputError
+from napari_medai.core.space import Grid, carried
+from napari_medai.io.atomic import replacing
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MOST_BINARY = 64
+"""Segments up to which each is a mask of its own; more are written as one label map."""
+MOST_SEGMENTS = 65_535
+TISSUE = ("85756007", "SCT", "Tissue")
+IDENTITY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+"""What a segmentation must hold but may leave empty."""
+MORE_IDENTITY = (
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "EthnicGroup",
+    "OtherPatientIDs",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "PatientBirthTime",
+    "PatientComments",
+    "IssuerOfPatientID",
+    "AdditionalPatientHistory",
+    "MedicalAlerts",
+    "Allergies",
+    "Occupation",
+    "PhysiciansOfRecord",
+    "NameOfPhysiciansReadingStudy",
+    "StudyDescription",
+    "AdmittingDiagnosesDescription",
+)
+"""What it may hold of the source's patient and study, and is better without."""
+
+Code = tuple[str, str, str]
+"""Value, scheme and meaning of a coded term: ``("85756007", "SCT", "Tissue")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One label of a segmentation: its value in the array, name, and coded terms.
+
+    ``algorithm`` and ``version`` say what made it, ``colour`` (red, green, blue, 0 to 255) how it
+    is to be shown.
+    """
+
+    label: int
+    name: str
+    algorithm: str
+    version: str
+    category: Code = TISSUE
+    kind: Code = TISSUE
+    colour: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceSeries:
+    """The images that were segmented: their headers, in the order of the slices of ``grid``."""
+
+    headers: Sequence[Dataset]
+    grid: Grid
+    shape: tuple[int, int, int]
+
+
+def write_dicom_seg(
+    path: str | Path,
+    labels: np.ndarray,
+    grid: Grid,
+    source: SourceSeries,
+    segments: Sequence[Segment],
+    *,
+    overwrite: bool = False,
+    identity: bool = False,
+) -> Path:
+    """Write labels (Z, Y, X), 0 background, that lie on ``grid`` over a series of images.
+
+    ``identity`` takes the patient's name, number and the like over from the source, which an
+    archive may need to file the object; without it they are empty.
+
+    Raises
+    ------
+    InputError
+        If the labels do not lie on the voxels of the series, hold a value without a segment, or
+        ``path`` exists and ``overwrite`` is false.
+    RunError
+        If writing fails; nothing is left behind then.
+    """
+    path = Path(path)
+    planes = _renumbered(carried(labels, grid, source.grid, source.shape), segments)
+    segmentation = _segmentation(planes, source, segments)
+    if not identity:
+        _forget(segmentation)
+    with replacing(path, overwrite=overwrite) as partial:
+        segmentation.save_as(partial)
+    return path
+
+
+def _renumbered(labels: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
+    """Labels 1 to n, in the order of the segments."""
+    if not segments or not labels.any():
+        raise InputError(
+            "there is no label on the series to be saved; segment it first, or choose the layer "
+            "that lies on it"
+        )
+    if len(segments) > MOST_SEGMENTS:
+        raise InputError(
+            f"a DICOM segmentation holds at most {MOST_SEGMENTS} segments, got {len(segments)}; "
+            "save the labels as NIfTI or OME-TIFF"
+        )
+    known = np.array([segment.label for segment in segments])
+    strange = np.setdiff1d(np.unique(labels), np.append(known, 0))
+    if strange.size:
+        raise InputError(
+            f"the labels hold {int(strange[0])}, which no segment describes; "
+            "describe every label that occurs"
+        )
+    order = np.argsort(known)
+    place = np.searchsorted(known[order], labels).clip(max=len(known) - 1)
+    small = np.uint8 if len(segments) < 256 else np.uint16
+    return np.where(labels > 0, order[place] + 1, 0).astype(small)
+
+
+def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[Segment]) -> Dataset:
+    import highdicom as hd
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    version = segments[0].version
+    origin, spacing, direction = source.grid.as_lps()
+    columns, rows = direction[:, 0], direction[:, 1]
+    step = direction[:, 2] * spacing[2]
+    kind = hd.seg.SegmentationTypeValues
+    return hd.seg.Segmentation(
+        source_images=list(source.headers),
+        pixel_array=planes,
+        segmentation_type=kind.BINARY if len(segments) <= MOST_BINARY else kind.LABELMAP,
+        segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
+        series_instance_uid=hd.UID(),
+        series_number=300,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="napari-medai",
+        manufacturer_model_name=segments[0].algorithm,
+        software_versions=version,
+        device_serial_number="0",
+        content_label="SEGMENTATION",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        pixel_measures=hd.PixelMeasuresSequence(
+            pixel_spacing=[spacing[1], spacing[0]],
+            slice_thickness=spacing[2],
+            spacing_between_slices=spacing[2],
+        ),
+        plane_orientation=hd.PlaneOrientationSequence(
+            hd.CoordinateSystemNames.PATIENT, [float(n) for n in (*columns, *rows)]
+        ),
+        plane_positions=[
+            hd.PlanePositionSequence(
+                hd.CoordinateSystemNames.PATIENT,
+                [float(n) for n in np.array(origin) + index * step],
+            )
+            for index in range(len(planes))
+        ],
+        omit_empty_frames=True,
+    )
+
+
+def _described(number: int, segment: Segment) -> Any:
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    colour = None
+    if segment.colour is not None:
+        colour = hd.color.CIELabColor.from_rgb(*segment.colour)
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment.name[:64],
+        segmented_property_category=hd.sr.CodedConcept(*segment.category),
+        segmented_property_type=hd.sr.CodedConcept(*segment.kind),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=segment.algorithm,
+            version=segment.version,
+            family=codes.DCM.ArtificialIntelligence,
+        ),
+        display_color=colour,
+    )
+
+
+def _forget(dataset: Dataset) -> None:
+    """Empty what must be there, and remove what may be, of the patient."""
+    for name in IDENTITY:
+        if name in dataset:
+            setattr(dataset, name, "")
+    for name in MORE_IDENTITY:
+        if name in dataset:
+            delattr(dataset, name)

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from napari_medai.core.errors import InputError
+from napari_medai.core.space import Grid
+from napari_medai.io.dicom_seg import MOST_BINARY, Segment, SourceSeries, write_dicom_seg
+
+SHAPE = (4, 6, 5)
+SECRETS = {
+    "PatientName": "Planted^Name",
+    "PatientID": "planted-id-77",
+    "PatientBirthDate": "19330317",
+    "PatientAge": "093Y",
+    "AccessionNumber": "planted-acc",
+    "ReferringPhysicianName": "Planted^Doctor",
+    "StudyDescription": "planted study",
+    "StudyID": "plantedst",
+}
+
+
+def _turned() -> np.ndarray:
+    a, b = 0.2, -0.35
+    about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    return about_z @ about_x
+
+
+def _series(direction: np.ndarray) -> SourceSeries:
+    """A CT of four slices, with an identity to be left behind."""
+    grid = Grid.from_lps((-20.0, 31.5, -7.0), (0.8, 0.7, 3.0), direction)
+    origin, spacing, axes = grid.as_lps()
+    headers = []
+    study, series, frame = (pydicom.uid.generate_uid() for _ in range(3))
+    for index in range(SHAPE[0]):
+        ds = pydicom.Dataset()
+        ds.file_meta = pydicom.dataset.FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.SOPClassUID = CTImageStorage
+        ds.SOPInstanceUID = pydicom.uid.generate_uid()
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame
+        ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "CT", 4, index + 1
+        ds.StudyDate, ds.StudyTime, ds.PatientSex = "20260101", "101010", "F"
+        ds.PositionReferenceIndicator = ""
+        for name, value in SECRETS.items():
+            setattr(ds, name, value)
+        ds.Rows, ds.Columns = SHAPE[1:]
+        ds.PixelSpacing = [spacing[1], spacing[0]]
+        ds.SliceThickness = spacing[2]
+        ds.ImageOrientationPatient = [float(n) for n in (*axes[:, 0], *axes[:, 1])]
+        place = np.array(origin) + index * spacing[2] * axes[:, 2]
+        ds.ImagePositionPatient = [float(n) for n in place]
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.SamplesPerPixel = 16, 16, 15, 1
+        ds.PixelRepresentation, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+        headers.append(ds)
+    return SourceSeries(headers, grid, SHAPE)
+
+
+def _labels() -> np.ndarray:
+    labels = np.zeros(SHAPE, np.int32)
+    labels[1:3, 1:4, 1:3] = 2
+    labels[2, 4, 4] = 7
+    return labels
+
+
+SEGMENTS = (
+    Segment(7, "dot", "medai", "1.0", colour=(255, 0, 0)),
+    Segment(2, "block", "medai", "1.0", kind=("10200004", "SCT", "Liver")),
+)
+
+
+def _read_back(path: Path) -> tuple[np.ndarray, Any, Any]:
+    """Labels 1 to n, the affine of (slice, row, column) to LPS, and the object."""
+    seg = hd.seg.segread(path)
+    volume = seg.get_volume(combine_segments=True)
+    return volume.array, volume.affine, seg
+
+
+def _sorted(points: np.ndarray) -> np.ndarray:
+    return points[np.lexsort(points.round(2).T)]
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), _turned()], ids=["axial", "oblique"])
+def test_labels_come_back_in_their_place(direction: np.ndarray, tmp_path: Path) -> None:
+    source, labels = _series(direction), _labels()
+    up = source.grid.upright(SHAPE)
+    path = write_dicom_seg(tmp_path / "a.dcm", up.laid(labels), up.grid, source, SEGMENTS)
+    array, affine, seg = _read_back(path)
+    assert [s.segment_label for s in seg.SegmentSequence] == ["dot", "block"]
+    for value, number in ((7, 1), (2, 2)):
+        expected = np.argwhere(labels == value) @ source.grid.affine[:3, :3].T + source.grid.origin
+        found = np.argwhere(array == number) @ affine[:3, :3].T + affine[:3, 3]
+        assert _sorted(found[:, ::-1]) == pytest.approx(_sorted(expected), abs=1e-3)
+    block = seg.get_segment_description(2)
+    assert block.segmented_property_type.meaning == "Liver"
+
+
+def test_it_refers_to_the_series(tmp_path: Path) -> None:
+    source = _series(np.eye(3))
+    path = write_dicom_seg(tmp_path / "a.dcm", _labels(), source.grid, source, SEGMENTS)
+    seg = pydicom.dcmread(path)
+    first = source.headers[0]
+    assert seg.StudyInstanceUID == first.StudyInstanceUID
+    assert seg.FrameOfReferenceUID == first.FrameOfReferenceUID
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == first.SeriesInstanceUID
+    frame = seg.PerFrameFunctionalGroupsSequence[0]
+    image = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    place = frame.PlanePositionSequence[0].ImagePositionPatient
+    named = {h.SOPInstanceUID: h.ImagePositionPatient for h in source.headers}
+    assert named[image.ReferencedSOPInstanceUID] == pytest.approx(place)
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_who_the_patient_is_stays_behind_unless_asked_for(identity: bool, tmp_path: Path) -> None:
+    source = _series(np.eye(3))
+    path = write_dicom_seg(
+        tmp_path / "a.dcm", _labels(), source.grid, source, SEGMENTS, identity=identity
+    )
+    written = path.read_bytes()
+    found = {name for name, value in SECRETS.items() if value.encode() in written}
+    assert ({"PatientName", "PatientID"} <= found) if identity else not found
+    assert (b"20260101" in written) == identity
+
+
+def test_many_labels_become_a_label_map(tmp_path: Path) -> None:
+    source = _series(np.eye(3))
+    labels = np.arange(np.prod(SHAPE)).reshape(SHAPE)
+    segments = [Segment(int(n), f"object {n}", "medai", "1.0") for n in np.unique(labels)[1:]]
+    assert len(segments) > MOST_BINARY
+    path = write_dicom_seg(tmp_path / "a.dcm", labels, source.grid, source, segments)
+    seg = hd.seg.segread(path)
+    assert seg.segmentation_type == hd.seg.SegmentationTypeValues.LABELMAP
+    # highdicom counts slices against the normal of right-handed axes: downwards here
+    assert np.array_equal(seg.get_volume(combine_segments=True).array, labels[::-1])
+
+
+def test_labels_elsewhere_are_refused(tmp_path: Path) -> None:
+    source = _series(np.eye(3))
+    moved = source.grid.cropped((0, 0.5, 0))
+    with pytest.raises(InputError, match="do not lie on each other"):
+        write_dicom_seg(tmp_path / "a.dcm", _labels(), moved, source, SEGMENTS)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [(np.zeros(SHAPE, int), "there is no label"), (_labels() + 1, "which no segment describes")],
+)
+def test_labels_without_a_segment_are_refused(
+    labels: np.ndarray, complaint: str, tmp_path: Path
+) -> None:
+    source = _series(np.eye(3))
+    with pytest.raises(InputError, match=complaint):
+        write_dicom_seg(tmp_path / "a.dcm", labels, source.grid, source, SEGMENTS)
+
+
+def test_nothing_is_overwritten_silently(tmp_path: Path) -> None:
+    source, path = _series(np.eye(3)), tmp_path / "a.dcm"
+    write_dicom_seg(path, _labels(), source.grid, source, SEGMENTS)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="exists"):
+        write_dicom_seg(path, _labels(), source.grid, source, SEGMENTS)
+    assert path.read_bytes() == before
+    write_dicom_seg(path, _labels(), source.grid, source, SEGMENTS[::-1], overwrite=True)
+    assert path.read_bytes() != before
