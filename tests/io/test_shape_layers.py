@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.layers import Shapes
+
+from napari_medai.core.errors import InputError
+from napari_medai.io.coco import read_coco
+from napari_medai.io.shape_layers import annotations_of, write_shapes_coco, write_shapes_csv
+
+BOX = np.array([[2.0, 3], [2, 9], [6, 9], [6, 3]])
+
+
+def _layer(*shapes: tuple[np.ndarray, str], **options: object) -> Shapes:
+    return Shapes(
+        [points for points, _ in shapes], shape_type=[kind for _, kind in shapes], **options
+    )
+
+
+def _given(layer: Shapes) -> tuple[object, dict[str, object]]:
+    data, attributes, _ = layer.as_layer_data_tuple()
+    return data, attributes
+
+
+def test_a_layer_is_saved_as_coco(tmp_path: Path) -> None:
+    layer = _layer(
+        (BOX, "rectangle"),
+        (BOX[:3], "polygon"),
+        features={"class": ["cell", "debris"], "score": [0.5, np.nan]},
+        name="found",
+    )
+    write_shapes_coco(str(tmp_path / "a.json"), *_given(layer))
+    box, polygon = read_coco(tmp_path / "a.json")["found"].outlines
+    assert box.is_box
+    assert (box.box, box.kind, box.score) == ((2, 3, 6, 9), "cell", 0.5)
+    assert np.array_equal(polygon.points, BOX[:3])
+    assert (polygon.kind, polygon.score) == ("debris", None)
+
+
+def test_planes_are_images_of_their_own(tmp_path: Path) -> None:
+    frames = [np.insert(BOX, 0, at, axis=1) for at in (0, 4)]
+    layer = _layer(*((frame, "rectangle") for frame in frames), axis_labels=("t", "y", "x"))
+    found = annotations_of(*_given(layer))
+    assert found.axes == "T"
+    assert [outline.position for outline in found.outlines] == [(0,), (4,)]
+
+
+def test_an_ellipse_is_followed(tmp_path: Path) -> None:
+    (outline,) = annotations_of(*_given(_layer((BOX, "ellipse")))).outlines
+    assert outline.box == pytest.approx((2, 3, 6, 9))
+    assert outline.area == pytest.approx(np.pi * 2 * 3, rel=0.01)
+
+
+def test_lines_enclose_nothing() -> None:
+    layer = _layer((BOX[:2], "line"), (BOX, "rectangle"))
+    with pytest.warns(UserWarning, match="enclose nothing"):
+        found = annotations_of(*_given(layer))
+    assert [outline.box for outline in found.outlines] == [(2, 3, 6, 9)]
+
+
+def test_a_shape_through_several_planes_is_refused() -> None:
+    slanted = np.insert(BOX, 0, [0, 0, 3, 3], axis=1)
+    with pytest.raises(InputError, match="several planes"):
+        annotations_of(*_given(_layer((slanted, "polygon"))))
+
+
+def test_boxes_as_a_table(tmp_path: Path) -> None:
+    layer = _layer(
+        (np.insert(BOX, 0, 7, axis=1), "rectangle"),
+        features={"class": ["cell"], "score": [0.25], "note": ["odd"]},
+    )
+    write_shapes_csv(str(tmp_path / "a.csv"), *_given(layer))
+    with (tmp_path / "a.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row == {
+        "index": "1",
+        "z": "7",
+        "top": "2.0",
+        "left": "3.0",
+        "bottom": "6.0",
+        "right": "9.0",
+        "class": "cell",
+        "score": "0.25",
+        "note": "odd",
+    }
+
+
+def test_an_empty_layer_is_an_empty_table(tmp_path: Path) -> None:
+    write_shapes_csv(str(tmp_path / "a.csv"), *_given(Shapes(ndim=2)))
+    assert (tmp_path / "a.csv").read_text().split() == ["index,top,left,bottom,right"]
