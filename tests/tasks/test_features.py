@@ -13,6 +13,7 @@ from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.objects import object_features
 from napari_medai.core.steps import finished
+from napari_medai.tasks import assembly
 from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
 
 Make = Callable[..., Any]
@@ -46,7 +47,12 @@ def test_slices_in_any_order(
     assert_same(found, object_features(np.asarray(found.labels), axes=axes))
 
 
-def test_objects_joined_from_pieces(model: Make, knowing: Make, draw: Make) -> None:
+@pytest.mark.parametrize("band", [1 << 22, 2000])
+def test_objects_joined_from_pieces(
+    model: Make, knowing: Make, draw: Make, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "BAND", band)
+    monkeypatch.setattr(assembly, "CHUNK", 32)
     knowing(slope=0.0)
     labels = np.zeros((260, 260), np.int32)
     labels[20:220, 60:200] = 1

@@ -116,6 +116,16 @@ class Sums:
             place.insert(axis, position * size)
         return cls(size, scores * size, total[1:], counted[1:], np.stack(place, axis=1))
 
+    def __add__(self, other: Sums) -> Sums:
+        """Of the same objects in two blocks together."""
+        return Sums(
+            self.size + other.size,
+            self.score + other.score,
+            self.intensity + other.intensity,
+            self.counted + other.counted,
+            self.position + other.position,
+        )
+
 
 @dataclass(slots=True)
 class ObjectTable:

@@ -7,7 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from itertools import product
 from math import prod
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,10 @@ from napari_medai.core.tiling import Block
 LARGEST_IN_MEMORY = 1 << 31
 """Bytes of labels beyond which a result is written to disk."""
 
-BAND = 1 << 24
-"""Pixels measured at a time."""
 CHUNK = 512
+"""Edge of the pieces that labels are stored in."""
+BAND = 1 << 22
+"""Pixels measured at a time."""
 
 Decode = Callable[[Any], tuple[np.ndarray, np.ndarray, np.ndarray]]
 Position = dict[str, int]
@@ -147,8 +151,8 @@ class Assembly:
             table = np.pad(linked, (0, len(table) - len(linked))).astype(np.int64)
         table = np.where(table > 0, table + self._last, 0)
         if table[-1] != canvas.count:
-            for rows in _bands(plane.shape):
-                write_labels(plane, rows, table[np.asarray(plane[rows])])
+            for window in _bands(plane.shape):
+                write_labels(plane, window, table[np.asarray(plane[window])])
         if self._linker is None:
             self._last += canvas.count
         self._flush(table[final])
@@ -192,16 +196,18 @@ class Assembly:
         place = np.zeros(len(final), np.int32)
         place[joined] = np.arange(1, len(joined) + 1)
         image = self.layout.plane(position).data
-        for rows in _bands(plane.shape):
-            labels = place[np.asarray(plane[rows])]
-            sums = Sums.of(
-                labels,
-                (scores / np.maximum(sizes, 1))[joined],
-                image=np.asarray(image[(slice(None), *rows)]),
-                corner=[part.start for part in rows],
+        scored = (scores / np.maximum(sizes, 1))[joined]
+        parts = (
+            Sums.of(
+                place[np.asarray(plane[window])],
+                scored,
+                image=np.asarray(image[(slice(None), *window)]),
+                corner=[part.start for part in window],
                 within=self._within(position),
             )
-            self._pending.append((np.append(0, self._first(final, joined)), sums))
+            for window in _bands(plane.shape)
+        )
+        self._pending.append((np.append(0, self._first(final, joined)), reduce(add, parts)))
 
     @staticmethod
     def _first(final: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -243,11 +249,14 @@ class PlaneView:
 
 
 def _bands(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Windows over whole rows of an array, of about `BAND` pixels each."""
-    rows = max(1, BAND // prod(shape[1:]))
-    rest = tuple(slice(0, n) for n in shape[1:])
-    for start in range(0, shape[0], rows):
-        yield slice(start, min(shape[0], start + rows)), *rest
+    """Windows that cover an array, of about `BAND` pixels each, along the stored pieces."""
+    rows = max(1, min(shape[0], CHUNK, BAND // prod(shape[2:])))
+    columns = max(1, BAND // (rows * prod(shape[2:])))
+    columns = columns // CHUNK * CHUNK or columns
+    rest = tuple(slice(0, n) for n in shape[2:])
+    for top, left in product(range(0, shape[0], rows), range(0, shape[1], columns)):
+        bottom, right = min(shape[0], top + rows), min(shape[1], left + columns)
+        yield slice(top, bottom), slice(left, right), *rest
 
 
 def _chunks(layout: Layout) -> list[int]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from napari_medai.nn.runner import ScoreNet
 
 TILE = {2: 2048, 3: 128}
-BLOCK = {2: 4096, 3: 256}
+BLOCK = {2: 3072, 3: 256}
 LARGEST_BLOCK = 1 << 24
 """Pixels up to which a plane is decoded in one piece."""
 LARGEST_KEPT = 1 << 30
