@@ -12,7 +12,8 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Steps
 from napari_medai.io.atomic import check_writable
-from napari_medai.io.deidentify import Found, Outcome, deidentify_steps, find_dicom
+from napari_medai.io.deidentify import Outcome, deidentify_steps
+from napari_medai.io.dicom_files import Found, find_dicom
 from napari_medai.io.pseudonyms import Pseudonyms, SecretFile, run_secret
 
 
