@@ -185,6 +185,7 @@ def test_what_the_table_does_not_name_is_cleaned_too(tmp_path: Path) -> None:
     item.PersonName = "Planted^Nested"
     dataset.CTExposureSequence = Sequence([item])
     dataset.DateOfGainCalibration = "18991231"
+    dataset.SOPInstanceUIDOfConcatenationSource = "1.2.3.9913.1"
     dataset.preamble = b"PLANTED here".ljust(128, b"\0")
     dataset.file_meta.SourceApplicationEntityTitle = "PLANTED"
     dataset.file_meta.PrivateInformationCreatorUID = "1.2.3.9913"
