@@ -648,7 +648,7 @@ def test_help_is_quick() -> None:
     assert min(seconds() for _ in range(3)) <= 0.3
 
 
-@pytest.mark.parametrize("command", ["segment", "train", "models", "info", "demo"])
+@pytest.mark.parametrize("command", ["segment", "train", "models", "deidentify", "info", "demo"])
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
