@@ -57,6 +57,35 @@ def test_steps_that_come_faster_than_eyes_are_not_shown(qtbot: Any) -> None:
     assert len(ended.steps) == 1
 
 
+def test_what_ends_while_the_bar_changes_is_told_after_the_steps(
+    qtbot: Any, monkeypatch: Any
+) -> None:
+    """napari's bars handle events when they change."""
+    told: list[str] = []
+    ended = threading.Event()
+
+    def job() -> Steps[str]:
+        yield Step(0, 1, "going")
+        ended.set()
+        return "done"
+
+    def change(bar: Any, text: str) -> None:
+        assert ended.wait(5)
+        qtbot.wait(50)
+
+    monkeypatch.setattr(worker_module._Progress, "set_description", change)
+    start_steps(
+        job,
+        title="Work",
+        on_step=lambda step: told.append(step.text),
+        on_result=told.append,
+        on_error=told.append,
+        on_cancelled=lambda: told.append("cancelled"),
+    )
+    qtbot.waitUntil(lambda: len(told) == 2)
+    assert told == ["going", "done"]
+
+
 @pytest.mark.parametrize("error", [InputError("too small"), RunError("the disk is full")])
 def test_an_error_is_told_in_its_own_words(qtbot: Any, error: Exception) -> None:
     ended = Ended()

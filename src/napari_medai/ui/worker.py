@@ -106,12 +106,13 @@ class Job(QObject):
     def _show(self, step: Step) -> None:
         if self._worker.abort_requested:
             return
+        # Before the bar: it handles events when it changes, and the job may end in there.
+        self._on_step(step)
         if step.total != self._bar.total:
             self._bar.total = step.total
         self._bar.update(step.done - self._bar.n)
         if step.text:
             self._bar.set_description(f"{self._title}: {step.text}")
-        self._on_step(step)
 
     def _keep(self, outcome: Outcome[Any]) -> None:
         self._outcome = outcome
