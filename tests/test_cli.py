@@ -347,7 +347,7 @@ def test_results_of_the_same_name_are_refused(cut: Run, scans: Path, tmp_path: P
         (["{scans}", "--device", "gpu"], "argument --device: must be one of auto, cuda, mps, cpu"),
         (["{scans}", "--scale", "1,a"], "argument --scale: must be one number or several"),
         (["{scans}", "--channel", "-1"], "argument --channel: "),
-        (["{scans}", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["{scans}", "--frobnicate"], "--frobnicate; see napari-medai segment --help"),
         (["{scans}/none.tif"], "none.tif does not exist"),
         (["{scans}/*.tif"], "does not exist"),
         (["{empty}"], "holds no images"),
