@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
+import weakref
+from functools import partial
 from typing import Any
 
 import pytest
@@ -164,6 +167,40 @@ def test_a_job_whose_owner_is_gone_stops_quietly(qtbot: Any) -> None:
     qtbot.waitUntil(closed.is_set, timeout=2000)
     qtbot.wait(50)
     assert ended.told == []
+
+
+def test_an_ended_job_lets_its_result_and_callbacks_go(qtbot: Any) -> None:
+    class Large:
+        pass
+
+    kept: list[weakref.ref[Large]] = []
+
+    def job() -> Steps[Large]:
+        yield Step(0, 1)
+        kept.append(weakref.ref(result := Large()))
+        return result
+
+    def show(image: Large, result: Large) -> None:
+        told.append("result")
+
+    told: list[str] = []
+    image = Large()
+    kept.append(weakref.ref(image))
+    owner = QObject()
+    worker = start_steps(
+        job,
+        title="Work",
+        on_result=partial(show, image),
+        on_error=told.append,
+        on_cancelled=lambda: None,
+        parent=owner,
+    )
+    del image
+    qtbot.waitUntil(lambda: bool(told))
+    qtbot.wait(50)
+    gc.collect()
+    assert worker is not None  # kept, as Qt may
+    assert [one() for one in kept] == [None, None]
 
 
 def test_of_many_requests_the_latest_wins(qtbot: Any) -> None:

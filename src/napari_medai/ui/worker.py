@@ -119,13 +119,15 @@ class Job(QObject):
 
     def _end(self) -> None:
         self._bar.close()
-        outcome = self._outcome
+        outcome, self._outcome = self._outcome, None
         if outcome is None or self._worker.abort_requested:
             self._on_cancelled()
         elif outcome.error:
             self._on_error(outcome.error)
         else:
             self._on_result(outcome.result)
+        # Qt may hold on to the worker, which must not hold on to images and results.
+        self._worker.job = None
         self.deleteLater()
 
 
