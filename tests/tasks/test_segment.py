@@ -445,6 +445,7 @@ def test_the_record_can_be_written_down(
         (np.zeros(()), "", "works on axes Y X"),
         (np.zeros(50), "X", "Y is among them"),
         (np.zeros((4, 50)), "TX", "Y is among them"),
+        (np.zeros((4, 50)), "TC", "Y and X are among them"),
         (np.zeros((10, 10)), "ZYX", "name 3 dimensions, but the array has 2"),
         (np.zeros((10, 10)), "YY", "different capital letters"),
         (np.zeros((10, 10)), "yx", "different capital letters"),
