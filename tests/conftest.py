@@ -40,6 +40,29 @@ def pytest_unconfigure() -> None:
     _home.cleanup()
 
 
+@pytest.fixture(scope="module")
+def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package, alone in its folder, of random weights that find something in any image."""
+    import torch
+
+    from napari_medai.models.package import write_model
+    from napari_medai.nn.unet import UNet
+    from napari_medai.tasks.train import instance_spec
+
+    folder = tmp_path_factory.mktemp("models")
+    net = {"ndim": 2, "channels_in": 3, "channels_out": 4, "widths": [4, 8], "shuffle": 2}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        unet = UNet(**net)
+    with torch.no_grad():
+        unet.head.weight.mul_(20)
+        unet.head.bias[:4] = 2
+    weights = tmp_path_factory.mktemp("weights") / "w.pt"
+    torch.save(unet.state_dict(), weights)
+    spec = instance_spec("tiny", net, description="For tests.", config={"diameter": 24.0})
+    return write_model(folder / "tiny", spec, weights=weights).path
+
+
 @pytest.fixture
 def data() -> Path:
     """The folder of real test images."""

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import Image
 
 from napari_medai.cli import main
@@ -26,11 +25,8 @@ from napari_medai.commands import demo, outputs, segment, train
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Step
 from napari_medai.io.images import read_image
-from napari_medai.models.package import write_model
 from napari_medai.models.registry import find_model
-from napari_medai.nn.unet import UNet
 from napari_medai.tasks import assembly
-from napari_medai.tasks.train import instance_spec
 
 Run = Callable[..., tuple[int, str, str]]
 ENDINGS = ("_labels.csv", "_labels.json", "_labels.ome.tif")
@@ -41,26 +37,11 @@ def picture(seed: int = 0, *, shape: tuple[int, ...] = (64, 80)) -> np.ndarray:
     return rng.integers(0, 200, shape, dtype=np.uint8)
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of random weights that finds something in any image."""
-    folder = tmp_path_factory.mktemp("models")
-    net = {"ndim": 2, "channels_in": 3, "channels_out": 4, "widths": [4, 8], "shuffle": 2}
-    torch.manual_seed(0)
-    unet = UNet(**net)
-    with torch.no_grad():
-        unet.head.weight.mul_(20)
-        unet.head.bias[:4] = 2
-    torch.save(unet.state_dict(), folder / "w.pt")
-    spec = instance_spec("tiny", net, description="For tests.", config={"diameter": 24.0})
-    return write_model(folder / "tiny", spec, weights=folder / "w.pt").path
-
-
 @pytest.fixture(autouse=True)
-def models(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def models(tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One's own models: tiny alone, always at the same place, or a test's own folder."""
-    monkeypatch.setenv("MEDAI_MODELS", str(package.parent))
-    return package.parent
+    monkeypatch.setenv("MEDAI_MODELS", str(tiny_package.parent))
+    return tiny_package.parent
 
 
 @pytest.fixture
@@ -366,7 +347,7 @@ def test_results_of_the_same_name_are_refused(cut: Run, scans: Path, tmp_path: P
         (["{scans}", "--device", "gpu"], "argument --device: must be one of auto, cuda, mps, cpu"),
         (["{scans}", "--scale", "1,a"], "argument --scale: must be one number or several"),
         (["{scans}", "--channel", "-1"], "argument --channel: "),
-        (["{scans}", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["{scans}", "--frobnicate"], "--frobnicate; see napari-medai segment --help"),
         (["{scans}/none.tif"], "none.tif does not exist"),
         (["{scans}/*.tif"], "does not exist"),
         (["{empty}"], "holds no images"),
@@ -574,9 +555,9 @@ def test_models_are_listed_shown_packed_and_installed(run: Run, tmp_path, monkey
 
 
 def test_a_tampered_model_is_found(
-    run: Run, package: Path, own_models: Path, scans, tmp_path
+    run: Run, tiny_package: Path, own_models: Path, scans, tmp_path
 ) -> None:
-    run("models", "install", package)
+    run("models", "install", tiny_package)
     weights = own_models / "tiny" / "weights.pt"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     status, said, _ = run("models", "verify")

@@ -17,9 +17,6 @@ from napari_medai import scripting
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.models.model import Model
-from napari_medai.models.package import write_model
-from napari_medai.nn.unet import UNet
-from napari_medai.tasks.train import instance_spec
 
 CPU = {"device": "cpu", "diameter": 24}
 
@@ -32,25 +29,9 @@ def disks(shape: tuple[int, int] = (96, 80)) -> np.ndarray:
     return image
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of models with one of random weights that finds something in any image."""
-    folder = tmp_path_factory.mktemp("models")
-    net = {"ndim": 2, "channels_in": 3, "channels_out": 4, "widths": [4, 8], "shuffle": 2}
-    torch.manual_seed(0)
-    unet = UNet(**net)
-    with torch.no_grad():
-        unet.head.weight.mul_(20)
-        unet.head.bias[:4] = 2
-    torch.save(unet.state_dict(), folder / "w.pt")
-    spec = instance_spec("tiny", net, description="For tests.", config={"diameter": 24.0})
-    write_model(folder / "tiny", spec, weights=folder / "w.pt")
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEDAI_MODELS", str(folder))
+def models(tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDAI_MODELS", str(tiny_package.parent))
 
 
 def test_a_layer_gives_a_layer_in_its_place() -> None:

@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        chosen = parser_for(given).parse_args(given)
+        chosen, rest = parser_for(given).parse_known_args(given)
+        if rest:
+            raise InputError(
+                f"unrecognized arguments: {' '.join(rest)}; see {PROGRAM} {chosen.command} --help"
+            )
         status: int = chosen.run(chosen)
         sys.stdout.flush()
         return status
@@ -73,7 +77,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name == named:
             module = import_module(f"napari_medai.commands.{name}")
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, command=name)
     _add_debug(parser, default=False)
     return parser
 

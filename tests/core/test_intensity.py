@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -183,3 +184,17 @@ def test_no_range() -> None:
 def test_percentiles_that_are_none(low: float, high: float) -> None:
     with pytest.raises(InputError, match="percentiles must rise between 0 and 100"):
         Percentiles(low=low, high=high)
+
+
+def test_a_chunk_of_a_lazy_array_is_read_once() -> None:
+    read: list[tuple[int, ...]] = []
+
+    def page(block: np.ndarray, block_info: Any) -> np.ndarray:
+        read.append(tuple(block_info[0]["chunk-location"]))
+        return block
+
+    image = np.random.default_rng(0).integers(0, 200, (1100, 1300), np.uint8)
+    lazy = da.from_array(image, chunks=500).map_blocks(page, dtype=image.dtype)
+    assert len(list(sample_windows(image.shape))) > 100
+    assert intensity_range(lazy) == intensity_range(image)
+    assert len(read) == len(set(read)) == 9

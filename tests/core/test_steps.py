@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_medai.core.steps import Step, Steps, finished
+from napari_medai.core.steps import Step, Steps, finished, retold
 
 
 def job(closed: list[str]) -> Steps[str]:
@@ -21,6 +21,19 @@ def test_finished_gives_the_result_and_shows_the_steps() -> None:
     closed: list[str] = []
     assert finished(job(closed), seen.append) == "result"
     assert seen == [Step(1, 2, "first"), Step(2, 2, "", {"loss": 0.5})]
+    assert closed == ["closed"]
+
+
+def test_a_part_is_told_in_other_words_and_closed_with_the_whole() -> None:
+    seen: list[Step] = []
+    assert finished(retold(job([]), lambda step: Step(step.done, 9)), seen.append) == "result"
+    assert seen == [Step(1, 9), Step(2, 9)]
+    closed: list[str] = []
+    part = job(closed)
+    whole = retold(part, lambda step: step)
+    next(whole)
+    whole.close()
+    del part
     assert closed == ["closed"]
 
 

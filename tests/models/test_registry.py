@@ -64,6 +64,15 @@ def test_an_unknown_name_gets_the_nearest(zoo: Path) -> None:
     )
 
 
+def test_a_folder_that_is_no_package_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"the folder empty here holds no rdf\.yaml"):
+        find_model("empty")
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "zzz", ".unpacked", "con:", "a\0b"])
 def test_odd_names_are_unknown(zoo: Path, name: str) -> None:
     with pytest.raises(InputError, match="there is no model named"):

@@ -10,7 +10,7 @@ import pytest
 
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.scale import Scale
-from napari_medai.core.steps import finished
+from napari_medai.core.steps import Step, finished
 from napari_medai.tasks.assembly import Layout
 from napari_medai.tasks.magnification import Magnification, magnification_of
 from napari_medai.tasks.segment import SegmentParams, segment_steps
@@ -32,6 +32,16 @@ def test_a_given_diameter_is_taken_without_a_look(model: Make, knowing: Make, gi
     assert found.source == "given"
     assert found.scales == (Scale.nearest(KNOWN / given),) * 2
     assert net.tiles == []
+
+
+def test_looking_is_no_share_of_the_work(
+    model: Make, knowing: Make, discs: Make, draw: Make
+) -> None:
+    image = AxesArray(draw(discs((96, 96))), "YX")
+    shown: list[Step] = []
+    finished(magnification_of(Layout(image, "YX"), model(), knowing(), diameter=0), shown.append)
+    assert shown
+    assert set(map(repr, shown)) == {repr(Step(0, 0, "finding the magnification"))}
 
 
 @pytest.mark.parametrize(("given", "zoom"), [(12, 1), (8, 1), (19, 1), (7, 12 / 7), (24, 0.5)])

@@ -445,6 +445,7 @@ def test_the_record_can_be_written_down(
         (np.zeros(()), "", "works on axes Y X"),
         (np.zeros(50), "X", "Y is among them"),
         (np.zeros((4, 50)), "TX", "Y is among them"),
+        (np.zeros((4, 50)), "TC", "Y and X are among them"),
         (np.zeros((10, 10)), "ZYX", "name 3 dimensions, but the array has 2"),
         (np.zeros((10, 10)), "YY", "different capital letters"),
         (np.zeros((10, 10)), "yx", "different capital letters"),
@@ -520,17 +521,18 @@ def test_an_image_smaller_than_the_stride(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"threshold": 0.0}, "between 0 and 1"),
-        ({"threshold": 1.0}, "between 0 and 1"),
-        ({"threshold": float("nan")}, "between 0 and 1"),
-        ({"min_size": -0.1}, "min_size must be 0 or more"),
-        ({"diameter": -5}, "diameter must be 0 or more"),
-        ({"diameter": float("inf")}, "diameter must be 0 or more"),
-        ({"tile": -1}, "tile must be 0 or more"),
-        ({"block": -1}, "block must be 0 or more"),
+        ({"threshold": 0.0}, "threshold must be 0.05 to 0.95, got 0"),
+        ({"threshold": 1.0}, "threshold must be 0.05 to 0.95, got 1"),
+        ({"threshold": float("nan")}, "threshold must be a number, got nan"),
+        ({"min_size": -0.1}, "min_size must be 0 to 1, got -0.1"),
+        ({"diameter": -5}, "diameter must be 0 to 10000, got -5"),
+        ({"diameter": float("inf")}, "diameter must be a number, got inf"),
+        ({"tile": -1}, "tile must be 0 to 65536, got -1"),
+        ({"block": 2.5}, "block must be a whole number, got 2.5"),
+        ({"device": "gpu"}, "device must be one of auto, cuda, mps, cpu, got 'gpu'"),
     ],
 )
-def test_bad_parameters_are_refused(changes: dict[str, float], message: str) -> None:
+def test_bad_parameters_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         SegmentParams(**changes)
 

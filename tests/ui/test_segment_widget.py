@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -65,6 +67,7 @@ def test_a_run_adds_one_layer_and_changes_no_input(
 
 def test_nothing_can_be_run_without_an_image(make_widget: Make, viewer: ViewerModel) -> None:
     widget = make_widget()
+    assert widget.source.layers.placeholderText() == "no image is open"
     assert not widget.run_button.isEnabled()
     assert not widget.cancel_button.isEnabled()
     layer = viewer.add_image(squares())
@@ -281,6 +284,53 @@ def test_sliders_decode_again_in_the_same_layer(
     assert fake.decoded[-1].threshold == 0.7
     assert len(fake.decoded) < 3
     assert widget.status.text().startswith("1 nucleus · decoded")
+
+
+def test_a_slider_moved_while_running_is_followed_afterwards(
+    qtbot: Any, make_widget: Make, viewer: ViewerModel, fake: Any
+) -> None:
+    viewer.add_image(squares())
+    widget = make_widget()
+    fake.gate.clear()
+    widget.run_button.click()
+    qtbot.waitUntil(lambda: bool(fake.runs))
+    widget.params.widgets["threshold"].value = 0.7
+    fake.gate.set()
+    qtbot.waitUntil(lambda: widget._worker is None)
+    qtbot.waitUntil(settled(widget))
+    (labels,) = labels_of(viewer)
+    assert labels.metadata["medai"]["parameters"]["threshold"] == 0.7
+    assert labels.data.max() == 1
+
+
+@pytest.mark.parametrize("which", ["source", "result", "edited", "while running"])
+def test_scores_are_let_go_when_no_slider_can_use_them(
+    qtbot: Any, make_widget: Make, viewer: ViewerModel, fake: Any, which: str
+) -> None:
+    image = weakref.ref(viewer.add_image(squares()))
+    widget = make_widget()
+    if which == "while running":
+        fake.gate.clear()
+        widget.run_button.click()
+        qtbot.waitUntil(lambda: bool(fake.runs))
+        viewer.layers.pop(0)
+        fake.gate.set()
+        qtbot.waitUntil(lambda: widget._worker is None)
+    else:
+        run(qtbot, widget)
+    if which == "source":
+        viewer.layers.pop(0)
+    elif which == "result":
+        viewer.layers.pop(1)
+    elif which == "edited":
+        labels_of(viewer)[0].paint((0, 0), 7)
+    assert widget._live is None or widget._live.result.scores is None
+    if which in ("source", "while running"):
+        fake.runs.clear()
+        fake.image = None
+        qtbot.wait(50)
+        gc.collect()
+        assert image() is None
 
 
 def test_an_edited_layer_is_left_alone(

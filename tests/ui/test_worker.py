@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
+import weakref
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,6 +58,35 @@ def test_steps_that_come_faster_than_eyes_are_not_shown(qtbot: Any) -> None:
     ended.start(three)
     qtbot.waitUntil(lambda: bool(ended.told))
     assert len(ended.steps) == 1
+
+
+def test_what_ends_while_the_bar_changes_is_told_after_the_steps(
+    qtbot: Any, monkeypatch: Any
+) -> None:
+    """napari's bars handle events when they change."""
+    told: list[str] = []
+    ended = threading.Event()
+
+    def job() -> Steps[str]:
+        yield Step(0, 1, "going")
+        ended.set()
+        return "done"
+
+    def change(bar: Any, text: str) -> None:
+        assert ended.wait(5)
+        qtbot.wait(50)
+
+    monkeypatch.setattr(worker_module._Progress, "set_description", change)
+    start_steps(
+        job,
+        title="Work",
+        on_step=lambda step: told.append(step.text),
+        on_result=told.append,
+        on_error=told.append,
+        on_cancelled=lambda: told.append("cancelled"),
+    )
+    qtbot.waitUntil(lambda: len(told) == 2)
+    assert told == ["going", "done"]
 
 
 @pytest.mark.parametrize("error", [InputError("too small"), RunError("the disk is full")])
@@ -135,6 +167,40 @@ def test_a_job_whose_owner_is_gone_stops_quietly(qtbot: Any) -> None:
     qtbot.waitUntil(closed.is_set, timeout=2000)
     qtbot.wait(50)
     assert ended.told == []
+
+
+def test_an_ended_job_lets_its_result_and_callbacks_go(qtbot: Any) -> None:
+    class Large:
+        pass
+
+    kept: list[weakref.ref[Large]] = []
+
+    def job() -> Steps[Large]:
+        yield Step(0, 1)
+        kept.append(weakref.ref(result := Large()))
+        return result
+
+    def show(image: Large, result: Large) -> None:
+        told.append("result")
+
+    told: list[str] = []
+    image = Large()
+    kept.append(weakref.ref(image))
+    owner = QObject()
+    worker = start_steps(
+        job,
+        title="Work",
+        on_result=partial(show, image),
+        on_error=told.append,
+        on_cancelled=lambda: None,
+        parent=owner,
+    )
+    del image
+    qtbot.waitUntil(lambda: bool(told))
+    qtbot.wait(50)
+    gc.collect()
+    assert worker is not None  # kept, as Qt may
+    assert [one() for one in kept] == [None, None]
 
 
 def test_of_many_requests_the_latest_wins(qtbot: Any) -> None:

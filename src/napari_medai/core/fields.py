@@ -37,8 +37,10 @@ class Field:
     @property
     def range(self) -> str:
         """The limits in words, ``"0.05 to 0.95"``; empty without."""
-        ends = [self.limits.get(key) for key in ("min", "max")]
-        return "" if None in ends else f"{ends[0]:g} to {ends[1]:g}"
+        low, high = self.limits.get("min"), self.limits.get("max")
+        if low is None:
+            return "" if high is None else f"{high:g} or less"
+        return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
 
     def checked(self, value: Any) -> Any:
         """The value as the field's kind; `InputError` if it is of another kind or out of range."""
@@ -85,6 +87,18 @@ def checked_params(params: type[Params], values: Mapping[str, Any]) -> Params:
             hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(fields)}"
             raise InputError(f"there is no parameter {name!r}; {hint}")
     return params(**{name: fields[name].checked(value) for name, value in values.items()})
+
+
+def settle(params: Any) -> None:
+    """Bring the values of a params object to their fields' kinds, for its ``__post_init__``.
+
+    Raises
+    ------
+    InputError
+        If a value is of another kind, or out of its limits.
+    """
+    for name, field in fields_of(type(params)).items():
+        object.__setattr__(params, name, field.checked(getattr(params, name)))
 
 
 def _number(value: Any, kind: type) -> Any:

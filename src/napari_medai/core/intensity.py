@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, prod
@@ -84,7 +84,7 @@ def intensity_range(image: ArrayLike, percentiles: Percentiles | None = None) ->
         raise InputError(
             f"the image is empty (shape {tuple(image.shape)}); choose one that has pixels"
         )
-    values = _finite(np.concatenate([_read(image, key) for key in sample_windows(image.shape)]))
+    values = _finite(np.concatenate(_samples(image)))
     if values.size == 0 and isinstance(image, np.ndarray):
         values = _finite(image.ravel())
     if values.size == 0:
@@ -139,11 +139,20 @@ def _counts(shape: tuple[int, ...], window: list[int]) -> list[int]:
     return counts
 
 
-def _read(image: ArrayLike, key: tuple[slice, ...]) -> np.ndarray:
-    values = np.asarray(image[key]).ravel()
-    if values.dtype.itemsize == 1:  # numpy selects among 16-bit numbers faster than among bytes
-        return values.astype(np.int16)
-    return values
+def _samples(image: ArrayLike) -> list[np.ndarray]:
+    """The values in each of the windows, flat."""
+    parts: Iterable[Any] = (image[key] for key in sample_windows(image.shape))
+    if hasattr(image, "dask"):
+        from dask.base import compute
+
+        # At once: a chunk is then read once, for all the windows in it.
+        parts = compute(*parts)
+    return [_selectable(np.asarray(part).ravel()) for part in parts]
+
+
+def _selectable(values: np.ndarray) -> np.ndarray:
+    # numpy selects among 16-bit numbers faster than among bytes
+    return values.astype(np.int16) if values.dtype.itemsize == 1 else values
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 MIN_IOU = 0.25
@@ -44,15 +42,6 @@ class SliceLinker:
         self.count += fresh
         self._last, self._table = labels, table
         return table
-
-
-def linked_through_z(
-    slices: np.ndarray | Iterable[np.ndarray], *, min_iou: float = MIN_IOU
-) -> np.ndarray:
-    """One label image (Z, Y, X), int32, from slices labelled each on its own from 1."""
-    linker = SliceLinker(min_iou=min_iou)
-    planes = [linker.add(labels)[labels] for labels in slices]
-    return np.stack(planes) if planes else np.zeros((0, 0, 0), np.int32)
 
 
 def _matched(

@@ -27,6 +27,16 @@ Steps = Generator[Step, None, Result]
 """A job that yields `Step` and returns its result."""
 
 
+def retold(steps: Steps[Result], change: Callable[[Step], Step]) -> Steps[Result]:
+    """A job that is part of another, its steps told in the other's words; the same result."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        yield change(step)
+
+
 def finished(steps: Steps[Result], on_step: Callable[[Step], None] | None = None) -> Result:
     """Run a job to its end and return its result, showing each step to ``on_step``."""
     while True:

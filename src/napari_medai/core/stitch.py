@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medai.core.errors import InputError, RunError
+from napari_medai.core.label_store import new_label_store, write_labels
 from napari_medai.core.tiling import Block
 
 TOLERANCE = 2.0
@@ -285,36 +285,3 @@ def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, STRIP * shape[0] // max(1, prod(shape)))
     for start in range(0, shape[0], step):
         yield slice(start, start + step)
-
-
-def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    edges = (512, 512)[-len(shape) :] if len(shape) < 3 else (16, 256, 256)
-    edges = (1,) * (len(shape) - len(edges)) + edges
-    return tuple(max(1, min(n, edge)) for n, edge in zip(shape, edges, strict=True))
-
-
-def write_labels(array: Any, window: Any, labels: np.ndarray) -> None:
-    """Assign to a window of an array that may be on a disk; `RunError` if that is full."""
-    try:
-        array[window] = labels
-    except OSError as error:
-        raise RunError(
-            f"labels could not be written: {error.strerror or error}; free some space or choose "
-            "another folder"
-        ) from error
-
-
-def new_label_store(out: Path, shape: tuple[int, ...], chunks: Sequence[int] | None = None) -> Any:
-    """A new zarr array of zeros, int32; `InputError` if ``out`` exists or cannot be written."""
-    if out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another name or remove it")
-    import zarr
-
-    try:
-        return zarr.create_array(
-            store=str(out), shape=shape, chunks=tuple(chunks or _chunks(shape)), dtype="int32"
-        )
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be written: {error.strerror or error}; choose another folder"
-        ) from error

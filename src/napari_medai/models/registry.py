@@ -136,6 +136,8 @@ def _found(name: str | Path) -> Model:
             return found
     if Path(text, RDF).is_file():
         return read_model(text)
+    if text and Path(text).is_dir():
+        raise InputError(f"{_unknown(text)}; the folder {text} here holds no {RDF}")
     raise InputError(_unknown(text))
 
 

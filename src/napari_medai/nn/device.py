@@ -32,7 +32,8 @@ def devices() -> list[Device]:
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU (Metal)"))
     why = "" if found else f"; {_why_no_gpu()}"
-    found.append(Device("cpu", f"{torch.get_num_threads()} threads{why}"))
+    threads = torch.get_num_threads()
+    found.append(Device("cpu", f"{threads} thread{'s' if threads > 1 else ''}{why}"))
     return found
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
+from napari_medai.core.label_store import new_label_store, write_labels
 from napari_medai.core.link import SliceLinker
 from napari_medai.core.objects import ObjectTable, Sums
-from napari_medai.core.stitch import LabelCanvas, new_label_store, write_labels
+from napari_medai.core.stitch import LabelCanvas
 from napari_medai.core.tiling import Block
 
 LARGEST_IN_MEMORY = 1 << 31

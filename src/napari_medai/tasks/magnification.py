@@ -18,7 +18,7 @@ import numpy as np
 from napari_medai.core.errors import InputError
 from napari_medai.core.predict import predict
 from napari_medai.core.scale import LARGEST, SMALLEST, Scale
-from napari_medai.core.steps import Steps
+from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.core.tiling import Window
 from napari_medai.tasks.suitable import image_range, normalised_reader
 
@@ -145,9 +145,8 @@ class Surveyor:
                 corner = tuple(part.start for part in window)
                 shape = tuple(part.stop - part.start for part in window)
                 read = normalised_reader(plane, self.model, bright=bright, corner=corner)
-                maps, _, net = yield from predict(
-                    net, read, shape, tile=shape, text="finding the magnification"
-                )
+                run = predict(net, read, shape, tile=shape)
+                maps, _, net = yield from retold(run, _looking)
                 found = decoded_objects(
                     maps,
                     threshold=0.5,
@@ -246,6 +245,11 @@ def magnification_of(
 ) -> Steps[Magnification]:
     """How far to zoom into an image; ``diameter`` in pixels is the user's, 0 to estimate it."""
     return (yield from Surveyor(layout, model, net).magnification(given=diameter))
+
+
+def _looking(step: Step) -> Step:
+    """No share of the work: a bar that is full before the work begins would mislead."""
+    return Step(0, 0, "finding the magnification")
 
 
 def _summed(seen: Magnification, sizes: Any, scores: Any, area: int) -> Look:

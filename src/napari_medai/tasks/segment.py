@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE, ArrayLike, AxesArray
 from napari_medai.core.errors import InputError
+from napari_medai.core.fields import settle
 from napari_medai.core.intensity import Range
 from napari_medai.core.predict import predict
 from napari_medai.core.steps import Step, Steps
@@ -117,18 +118,7 @@ class SegmentParams:
     ] = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise InputError(
-                f"threshold is a probability between 0 and 1, got {self.threshold:g}; try 0.5"
-            )
-        if not 0 <= self.min_score <= 1:
-            raise InputError(
-                f"min_score is a probability from 0 to 1, got {self.min_score:g}; try 0.75"
-            )
-        for name in ("min_size", "diameter", "tile", "block"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                raise InputError(f"{name} must be 0 or more, got {value}; leave it at its default")
+        settle(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,8 +28,8 @@ def check_suited(image: AxesArray, model: Model) -> None:
     if missing:
         raise InputError(
             f"{model.name} works on axes {' '.join(space)}, but the image has "
-            f"{' '.join(image.axes) or 'none'}; set the axes so that {' and '.join(missing)} is "
-            "among them, or choose another model"
+            f"{' '.join(image.axes) or 'none'}; set the axes so that {' and '.join(missing)} "
+            f"{'are' if len(missing) > 1 else 'is'} among them, or choose another model"
         )
     channels = image.sizes.get(CHANNEL, 1)
     if channels not in {1, model.channels}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from napari_medai.ui.source import Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari.components import ViewerModel
     from napari.layers import Labels
 
     from napari_medai.models.model import Model
@@ -40,10 +40,9 @@ class LiveResult:
         for event in (self.layer.events.paint, self.layer.events.data):
             event.connect(self._notice)
 
-    def problem(self, viewer: ViewerModel) -> str:
+    @property
+    def problem(self) -> str:
         """Why the layer cannot follow the sliders; nothing if it can."""
-        if self.layer not in viewer.layers:
-            return "The last result was removed. Run again."
         if self._edited:
             return "The last result was edited and is left alone. Run again for a new one."
         if self.result.scores is None:
@@ -89,7 +88,9 @@ class LiveResult:
             self._writing = False
 
     def _notice(self, event: Any = None) -> None:
-        self._edited = self._edited or not self._writing
+        if not self._writing and not self._edited:
+            self._edited = True
+            self.result = replace(self.result, scores=None)  # up to a gigabyte
 
 
 def live_steps(source: Source, model: Model, params: SegmentParams) -> Steps[LiveResult]:
@@ -99,12 +100,12 @@ def live_steps(source: Source, model: Model, params: SegmentParams) -> Steps[Liv
 
 
 def decoded_again(
-    live: LiveResult, params: SegmentParams
+    live: LiveResult, result: Segmentation, params: SegmentParams
 ) -> tuple[LiveResult, Segmentation, float]:
     """A result's scores decoded with other parameters, and the seconds it took; in a thread."""
     started = time.perf_counter()
-    result = engine.redecoded(live.result, params)
-    return live, result, time.perf_counter() - started
+    other = engine.redecoded(result, params)
+    return live, other, time.perf_counter() - started
 
 
 def counted(live: LiveResult) -> str:

@@ -8,22 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import (
-    QApplication,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QApplication, QFormLayout, QGroupBox, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.core.steps import Step
 from napari_medai.ui import engine
+from napari_medai.ui.controls import RunControls
 from napari_medai.ui.device import DevicePicker
 from napari_medai.ui.form import Form
 from napari_medai.ui.layers import placed_record
@@ -61,6 +52,7 @@ class SegmentWidget(QWidget):
         self._decoding = Latest(self._show_decoded, title="Decoding", parent=self)
         self.params.changed.connect(self._follow_slider)
         self.source.changed.connect(self._enable)
+        self.source.layers.removed.connect(self._let_go)
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.copy_button.clicked.connect(self.copy_script)
@@ -141,6 +133,10 @@ class SegmentWidget(QWidget):
                 "the result lies where it was."
             )
         self.notes.setText("\n".join(notes))
+        if source.layer not in self._viewer.layers:
+            self._let_go(source.layer)
+        elif any(self.params.value(key) != getattr(live.params, key) for key in LIVE):
+            self._follow_slider(LIVE[0])  # moved meanwhile
 
     def _fail(self, sentence: str) -> None:
         self._idle()
@@ -163,11 +159,11 @@ class SegmentWidget(QWidget):
         other = live.source_layer is not self.source.layers.layer()
         if other or live.model != self.models.combo.currentText():
             return
-        if problem := live.problem(self._viewer):
-            self.status.setText(problem)
+        if live.problem:
+            self.status.setText(live.problem)
             return
         params = replace(live.params, **{key: self.params.value(key) for key in LIVE})
-        self._decoding.request(partial(decoded_again, live, params))
+        self._decoding.request(partial(decoded_again, live, live.result, params))
 
     def _show_decoded(self, outcome: Outcome[Any]) -> None:
         if outcome.result is None:
@@ -177,11 +173,23 @@ class SegmentWidget(QWidget):
         result, seconds = outcome.result[1:]
         if live is not self._live:
             return
-        if problem := live.problem(self._viewer):
-            self.status.setText(problem)
+        if live.problem:
+            self.status.setText(live.problem)
             return
         live.show(result)
-        self.status.setText(f"{counted(live)} · decoded again in {1000 * seconds:.0f} ms")
+        if self._worker is None:
+            self.status.setText(f"{counted(live)} · decoded again in {1000 * seconds:.0f} ms")
+
+    def _let_go(self, layer: Any) -> None:
+        """A result without its layer or its source follows no slider: nothing of it is kept."""
+        live = self._live
+        if live is None or layer not in (live.layer, live.source_layer):
+            return
+        if layer is live.layer and self._worker is None:
+            self.status.setText("The last result was removed. Run again.")
+        live.release()
+        self._decoding.forget()
+        self._live, self._asked = None, ()
 
     # The form
 
@@ -200,7 +208,7 @@ class SegmentWidget(QWidget):
         touched: the region can be what the canvas shows.
         """
         live, values = self._live, self.params.values()
-        if live is not None and live.layer in self._viewer.layers and self._asked == self._said():
+        if live is not None and self._asked == self._said():
             made = parameters(live.record)
             if all(made.get(key, values[key]) == values[key] for key in LIVE):
                 return live.record, live.source_layer
@@ -269,30 +277,8 @@ class SegmentWidget(QWidget):
         layout.addLayout(form)
         layout.addWidget(objects)
         layout.addWidget(advanced)
-        self._lay_out_end(layout)
-
-    def _lay_out_end(self, layout: QVBoxLayout) -> None:
-        self.run_button = QPushButton("Run")
-        self.run_button.setToolTip("Segment the layer; the result is a new Labels layer")
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop at the next tile; nothing is changed")
-        self.copy_button = QPushButton("Copy as Python")
-        self.copy_button.setToolTip(
-            "Put a script on the clipboard that makes the last result again; "
-            "after a change in the form, one that makes what it says"
-        )
-        buttons = QHBoxLayout()
-        for button in (self.run_button, self.cancel_button, self.copy_button):
-            buttons.addWidget(button)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        self.progress.setMaximumHeight(8)
-        self.progress.hide()
-        self.status = QLabel("Not run yet.")
-        self.notes = QLabel()
-        for label in (self.status, self.notes):
-            label.setWordWrap(True)
-        layout.addLayout(buttons)
-        for widget in (self.progress, self.status, self.notes):
-            layout.addWidget(widget)
+        ends = RunControls()
+        layout.addWidget(ends)
         layout.addStretch()
+        self.run_button, self.cancel_button, self.copy_button = ends.run, ends.cancel, ends.copy
+        self.progress, self.status, self.notes = ends.progress, ends.status, ends.notes

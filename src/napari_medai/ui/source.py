@@ -41,24 +41,29 @@ class Source:
 
 
 class LayerPicker(QComboBox):
-    """The layers of some kind in a viewer, the last on top; keeps its choice by identity."""
+    """The layers of some kind in a viewer, the last on top; keeps its choice by identity.
+
+    ``empty`` is what it shows where there are none; `removed` tells of layers of any kind.
+    """
 
     picked = Signal()
+    removed = Signal(object)
 
     def __init__(
-        self, viewer: ViewerModel, kind: type, *, follow: bool = True, parent: QWidget | None = None
+        self, viewer: ViewerModel, kind: type, *, empty: str, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._viewer, self._kind = viewer, kind
         self._layers: list[Any] = []
+        self.setPlaceholderText(empty)
         events = viewer.layers.events
         watched: list[tuple[Any, Callable[..., Any]]] = [
             (events.inserted, self._refresh),
             (events.removed, self._refresh),
+            (events.removed, self._tell),
             (events.reordered, self._refresh),
+            (viewer.layers.selection.events.active, self._follow),
         ]
-        if follow:
-            watched.append((viewer.layers.selection.events.active, self._follow))
         for emitter, slot in watched:
             emitter.connect(slot)
         self._watched = watched
@@ -66,8 +71,7 @@ class LayerPicker(QComboBox):
         self.destroyed.connect(partial(_disconnect, watched))
         self.currentIndexChanged.connect(lambda _: self.picked.emit())
         self._refresh()
-        if follow:
-            self._follow()
+        self._follow()
 
     def layer(self) -> Any:
         """The chosen layer, None if there is none."""
@@ -91,11 +95,15 @@ class LayerPicker(QComboBox):
         blocked = self.blockSignals(True)
         self.clear()
         self.addItems([layer.name for layer in self._layers])
-        if before in self._layers:
-            self.setCurrentIndex(self._layers.index(before))
+        # With a placeholder, Qt chooses none by itself.
+        chosen = self._layers.index(before) if before in self._layers else 0
+        self.setCurrentIndex(chosen if self._layers else -1)
         self.blockSignals(blocked)
         if self.layer() is not before:
             self.picked.emit()
+
+    def _tell(self, event: Any) -> None:
+        self.removed.emit(event.value)
 
     def _rename(self, event: Any = None) -> None:
         for index, layer in enumerate(self._layers):
@@ -114,7 +122,7 @@ class SourceRows(QObject):
         super().__init__(parent)
         self._viewer, self._form = viewer, form
         self._corrected: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-        self.layers = LayerPicker(viewer, Image)
+        self.layers = LayerPicker(viewer, Image, empty="no image is open")
         self.layers.setToolTip("The image layer to work on; it is never changed")
         self.axes = QLineEdit()
         self.axes.setMaxLength(8)
@@ -132,7 +140,7 @@ class SourceRows(QObject):
             "Whole layer · what the canvas shows now · the T and Z position of the sliders · "
             "the box around the rectangles of a Shapes layer, through all slices"
         )
-        self.shapes = LayerPicker(viewer, Shapes)
+        self.shapes = LayerPicker(viewer, Shapes, empty="no Shapes layer")
         self.shapes.setToolTip("The Shapes layer whose rectangles bound the region")
         self._lay_out()
         self.layers.picked.connect(self._show_layer)

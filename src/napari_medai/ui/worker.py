@@ -106,25 +106,28 @@ class Job(QObject):
     def _show(self, step: Step) -> None:
         if self._worker.abort_requested:
             return
+        # Before the bar: it handles events when it changes, and the job may end in there.
+        self._on_step(step)
         if step.total != self._bar.total:
             self._bar.total = step.total
         self._bar.update(step.done - self._bar.n)
         if step.text:
             self._bar.set_description(f"{self._title}: {step.text}")
-        self._on_step(step)
 
     def _keep(self, outcome: Outcome[Any]) -> None:
         self._outcome = outcome
 
     def _end(self) -> None:
         self._bar.close()
-        outcome = self._outcome
+        outcome, self._outcome = self._outcome, None
         if outcome is None or self._worker.abort_requested:
             self._on_cancelled()
         elif outcome.error:
             self._on_error(outcome.error)
         else:
             self._on_result(outcome.result)
+        # Qt may hold on to the worker, which must not hold on to images and results.
+        self._worker.job = None
         self.deleteLater()
 
 

@@ -1,0 +1,36 @@
+"""The end of every form: Run, Cancel, Copy as Python, progress, and what there is to say."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+
+class RunControls(QWidget):
+    """The buttons in a row, and below them a bar while something runs, a status line and notes."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run = QPushButton("Run")
+        self.run.setToolTip("Segment the layer; the result is a new Labels layer")
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop at the next tile; nothing is changed")
+        self.copy = QPushButton("Copy as Python")
+        self.copy.setToolTip(
+            "Put a script on the clipboard that makes the last result again; "
+            "after a change in the form, one that makes what it says"
+        )
+        buttons = QHBoxLayout()
+        for button in (self.run, self.cancel, self.copy):
+            buttons.addWidget(button)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setMaximumHeight(8)
+        self.progress.hide()
+        self.status, self.notes = QLabel("Not run yet."), QLabel()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress)
+        for label in (self.status, self.notes):
+            label.setWordWrap(True)
+            layout.addWidget(label)

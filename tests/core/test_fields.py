@@ -1,0 +1,67 @@
+"""Limits stand in annotations alone; values are held to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+
+from napari_medai.core.errors import InputError
+from napari_medai.core.fields import checked_params, fields_of, settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    cut: Annotated[float, {"min": 0.1, "max": 0.9, "help": "Where to cut"}] = 0.5
+    many: Annotated[int, {"min": 0, "max": 9, "label": "How many"}] = 3
+    least: Annotated[float, {"min": 0.0}] = 0.0
+    device: Annotated[str, {"choices": ("auto", "cpu")}] = "auto"
+    name: str = "x"
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+
+def test_a_field_has_all_that_its_annotation_says() -> None:
+    fields = fields_of(Params)
+    assert list(fields) == ["cut", "many", "least", "device", "name"]
+    assert (fields["cut"].kind, fields["cut"].default) == (float, 0.5)
+    assert (fields["cut"].label, fields["cut"].help) == ("Cut", "Where to cut")
+    assert (fields["cut"].range, fields["many"].range) == ("0.1 to 0.9", "0 to 9")
+    assert fields["many"].label == "How many"
+    assert fields["name"].range == ""
+
+
+def test_values_become_those_of_their_kind() -> None:
+    params = Params(cut="0.25", many=np.float64(4.0), least=2)
+    assert (params.cut, params.many, params.least) == (0.25, 4, 2.0)
+    assert [type(value) for value in (params.cut, params.many, params.least)] == [float, int, float]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"cut": 0.95}, "cut must be 0.1 to 0.9, got 0.95"),
+        ({"cut": float("nan")}, "cut must be a number, got nan"),
+        ({"cut": None}, "cut must be a number, got None"),
+        ({"many": 2.5}, "many must be a whole number, got 2.5"),
+        ({"many": True}, "many must be a whole number, got True"),
+        ({"many": -1}, "many must be 0 to 9, got -1"),
+        ({"least": -1}, "least must be 0 or more, got -1"),
+        ({"device": "gpu"}, "device must be one of auto, cpu, got 'gpu'"),
+    ],
+)
+def test_a_wrong_value_is_said(wrong: dict[str, Any], sentence: str) -> None:
+    for made in (lambda: Params(**wrong), lambda: checked_params(Params, wrong)):
+        with pytest.raises(InputError) as caught:
+            made()
+        assert str(caught.value) == sentence
+
+
+def test_a_name_that_is_not_there_is_said_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"no parameter 'cutt'; did you mean cut\?"):
+        checked_params(Params, {"cutt": 0.3})
+    with pytest.raises(InputError, match="'quality'; use cut, many, least, device, name"):
+        checked_params(Params, {"quality": 1})
