@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
 from napari_medai.core.errors import InputError
+from napari_medai.core.fields import settle
 from napari_medai.core.intensity import Percentiles
 from napari_medai.core.steps import Step, Steps
 from napari_medai.models.package import Export, write_model
@@ -47,7 +48,7 @@ class TrainParams:
 
     minutes: Annotated[
         float,
-        {"min": 0.1, "max": 10_000.0, "help": "How long to train; longer is better, to a degree"},
+        {"min": 0.001, "max": 10_000.0, "help": "How long to train; longer is better, to a degree"},
     ] = 15.0
     steps: Annotated[
         int,
@@ -73,15 +74,7 @@ class TrainParams:
     ] = "auto"
 
     def __post_init__(self) -> None:
-        if not (self.minutes > 0 and np.isfinite(self.minutes)):
-            raise InputError(f"minutes must be more than 0, got {self.minutes}; try 15")
-        if not 0 <= self.held_out <= 0.5:
-            raise InputError(f"held_out is a part between 0 and 0.5, got {self.held_out}; try 0.1")
-        if self.batch < 1 or self.steps < 0 or self.seed < 0 or not self.learning_rate > 0:
-            raise InputError(
-                "batch and learning_rate must be above 0, steps and seed 0 or more, got "
-                f"{self.batch}, {self.learning_rate}, {self.steps}, {self.seed}"
-            )
+        settle(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

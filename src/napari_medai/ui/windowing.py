@@ -37,7 +37,7 @@ class WindowWidget(QWidget):
         self._viewer = napari_viewer
         self._own: WeakKeyDictionary[Any, tuple[float, float]] = WeakKeyDictionary()
         self._showing = False
-        self.layers = LayerPicker(napari_viewer, Image)
+        self.layers = LayerPicker(napari_viewer, Image, empty="no image is open")
         self.layers.setToolTip("The image whose display changes; its values never do")
         self.presets = QComboBox()
         self.presets.addItems([OWN, BY_VALUES, *(w.name for w in CT_WINDOWS), CUSTOM])
