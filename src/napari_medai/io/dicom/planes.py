@@ -143,18 +143,12 @@ def _frame_keys(
     diffusion = group("MRDiffusionSequence")
     cardiac = group("CardiacSynchronizationSequence")
     found: dict[str, Key | None] = {
-        "kind": "\\".join(
-            word(group(name), "ComplexImageComponent")
-            + "\\".join(words(group(name), "FrameType")[2:])
-            for name in ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
-        ).strip("\\"),
+        "kind": _frame_kind(group),
         "stack": word(content, "StackID"),
         "time": number(content, "TemporalPositionIndex"),
         "echo": number(group("MREchoSequence"), "EffectiveEchoTime"),
         "b": number(diffusion, "DiffusionBValue"),
-        "trigger": number(
-            group("CardiacSynchronizationSequence"), "NominalCardiacTriggerDelayTime"
-        ),
+        "trigger": number(cardiac, "NominalCardiacTriggerDelayTime"),
         "acquisition": number(content, "FrameAcquisitionNumber"),
         "file": number(header, "InstanceNumber"),
         "frame": float(index),

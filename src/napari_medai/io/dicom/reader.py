@@ -164,7 +164,7 @@ def _told(header: Any) -> str:
 def _no_picture(others: dict[str, int], path: Path) -> InputError:
     kinds = list(others)
     if len(kinds) == 1 and not path.is_dir():
-        article = "an" if kinds[0][0] in "aeioAEIO" else "a"
+        article = "an" if kinds[0].startswith((*"aeioAEIO", "RT ")) else "a"
         return InputError(f"{path} is {article} {kinds[0]}, which holds no image; choose a picture")
     return InputError(
         f"{path} holds no image, only {', '.join(kinds)}; choose a folder with pictures"

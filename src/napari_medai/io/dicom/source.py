@@ -64,9 +64,10 @@ def read_source(path: Path) -> Source:
             if not len(header):
                 raise InputError(f"{path} holds no DICOM data set; choose another file")
             return _located(path, header, file)
-    except (InputError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError as error:
+        known = str(error).startswith(str(path))
+        raise error if known else InputError(f"{path}: {error}") from error
+    except OSError as error:
         raise InputError(f"{path} cannot be read ({error}); check the file") from error
     except Exception as error:  # pydicom raises whatever a broken file provokes
         raise InputError(
@@ -77,6 +78,8 @@ def read_source(path: Path) -> Source:
 def first_line(error: BaseException) -> str:
     """What an error says, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and "all available plugins" in lines[0]:
+        lines = lines[1:]
     return (lines[0] if lines else type(error).__name__).rstrip(".:")[:200]
 
 
@@ -140,8 +143,9 @@ def _located(path: Path, header: Dataset, file: BinaryIO) -> Source:
     keyword = where.get(tag, "")
     if not keyword:
         return Source(path, header, told)
-    vr = "OW" if implicit else file.read(2).decode("latin-1")
-    length = int.from_bytes(file.read(4 if implicit else 6)[-4:], order)
+    vr = file.read(2)
+    implicit = vr not in (b"OB", b"OW", b"OF", b"OD", b"UN")  # some mix both
+    length = int.from_bytes(vr + file.read(2) if implicit else file.read(6)[-4:], order)
     start = file.tell()
     there = file.seek(0, os.SEEK_END) - start
     plain = IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN
@@ -152,11 +156,20 @@ def _located(path: Path, header: Dataset, file: BinaryIO) -> Source:
     )
     known = () if told else ("the file does not name its transfer syntax; it was found out",)
     claimed = max(whole(header, "NumberOfFrames") or 1, 1)
+    if "NumberOfFrames" in header and whole(header, "NumberOfFrames") is None:
+        del header.NumberOfFrames  # decoders would stumble over it
     if found.count < claimed:
         known = (
             *known,
             f"the pixels are cut short: {found.count} of {claimed} frames are whole and shown",
         )
     return Source(
-        path, header, found.syntax, keyword, vr, start, found.count, (*known, *found.notes)
+        path,
+        header,
+        found.syntax,
+        keyword,
+        "OW" if implicit else vr.decode(),
+        start,
+        found.count,
+        (*known, *found.notes),
     )

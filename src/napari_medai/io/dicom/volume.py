@@ -19,7 +19,7 @@ from napari_medai.io.image_data import ImageData
 
 SOFT_TISSUE = (-160.0, 240.0)
 _PERCENTILES = (1.0, 99.5)
-_CENTIMETERS = 3
+_CENTIMETERS = 3.0
 
 
 def image_of(arrangement: Arrangement) -> ImageData:
