@@ -17,12 +17,15 @@ from napari_medai.io.dicom.files import (
     referenced_files,
 )
 from napari_medai.io.dicom.planes import planes_of
+from napari_medai.io.dicom.seg import SEGMENTATIONS, read_segmentation
 from napari_medai.io.dicom.series import arranged
 from napari_medai.io.dicom.source import Source, quiet, read_source
 from napari_medai.io.dicom.tags import items, value, whole, word
 from napari_medai.io.dicom.volume import image_of
+from napari_medai.io.dicom.wsi import read_slide
 from napari_medai.io.image_data import ImageData
 
+SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 DIRECTORY = "1.2.840.10008.1.3.10"
 _FEW = 8
 _WORDS = {
@@ -140,6 +143,11 @@ def _images(sources: Sequence[Source], path: Path) -> tuple[list[ImageData], lis
 
 
 def _read_series(sources: Sequence[Source]) -> list[ImageData]:
+    kind = str(value(sources[0].header, "SOPClassUID") or "")
+    if kind in SEGMENTATIONS:
+        return [image for source in sources for image in read_segmentation(source)]
+    if kind == SLIDE:
+        return read_slide(sources)
     planes = [plane for source in sources for plane in planes_of(source)]
     return [image_of(arrangement) for arrangement in arranged(planes)]
 
