@@ -165,7 +165,8 @@ def _stacked(planes: Sequence[Plane]) -> list[Arrangement]:
     if min(map(len, places)) == most:
         return [_by_number(places)]
     extra = len(planes) - len(places)
-    note = f"{extra} slices lie at a place that another has already; the first of each is shown"
+    what = "1 slice lies" if extra == 1 else f"{extra} slices lie"
+    note = f"{what} at a place that another has already; the first of each is shown"
     return [_volume([place[0] for place in places], (note,))]
 
 

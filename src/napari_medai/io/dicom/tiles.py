@@ -54,8 +54,8 @@ def tile_places(source: Source) -> np.ndarray:
         across = -(-columns // int(header.Columns))
         count = across * -(-rows // int(header.Rows))
         frame = np.arange(source.frames) + (whole(header, "ConcatenationFrameOffsetNumber") or 0)
-        at, layer = frame % count, frame // count
-        return np.stack([at // across * header.Rows, at % across * header.Columns, layer], axis=1)
+        at, picture = frame % count, frame // count
+        return np.stack([at // across * header.Rows, at % across * header.Columns, picture], axis=1)
     found: list[tuple[int, int, int]] = []
     layers: dict[tuple[str, float | None], int] = {}
     for group, place in zip(groups, places, strict=True):
