@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_medai.core.axes import guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
+from napari_medai.io.dicom.files import DICOM_SUFFIXES, is_dicom
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.tiff import LAZY_BYTES, read_tiff
 
@@ -26,8 +27,9 @@ _NAMED_LABELS = re.compile(r"(?<![a-z])(labels?|masks?)(?![a-z])", re.IGNORECASE
 def read_image(path: str | Path) -> list[ImageData]:
     """The images of a file, usually one; large ones are lazy.
 
-    TIFF and its relatives, PNG, JPEG, BMP, NumPy (``.npy``) and Zarr folders. Transparency is
-    dropped. An integer image whose name says *labels* or *masks* counts as labels.
+    TIFF and its relatives, PNG, JPEG, BMP, NumPy (``.npy``), Zarr folders, and DICOM: files,
+    folders with their subfolders, DICOMDIRs. Transparency is dropped. An integer image whose
+    name says *labels* or *masks* counts as labels, but for DICOM, which says so itself.
 
     Raises
     ------
@@ -48,6 +50,10 @@ def read_image(path: str | Path) -> list[ImageData]:
         from napari_medai.io.ome_zarr import read_zarr
 
         images = read_zarr(path)
+    elif path.is_dir() or suffix in DICOM_SUFFIXES or is_dicom(path):
+        from napari_medai.io.dicom.reader import read_dicom
+
+        return read_dicom(path)
     else:
         raise _unknown_format(path)
     return [_with_labels_told(image, path) for image in images]
@@ -57,7 +63,7 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """The image files meant by files, folders (not their subfolders) and ``*`` patterns.
 
     Sorted within each folder as people count (``2`` before ``10``), each file once, hidden files
-    left out.
+    left out. A folder of DICOM files counts as one.
 
     Raises
     ------
@@ -90,17 +96,22 @@ def is_zarr(path: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
-    return is_zarr(path) if path.is_dir() else suffix in IMAGE_SUFFIXES and suffix != ".zarr"
+    if path.is_dir():
+        return is_zarr(path)
+    return (suffix in IMAGE_SUFFIXES and suffix != ".zarr") or is_dicom(path)
 
 
 def _images_in(folder: Path) -> list[Path]:
     try:
-        matches = [p for p in folder.iterdir() if not p.name.startswith(".") and _is_image(p)]
+        files = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        matches = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and _is_image(p)]
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror or error})") from error
+    if not matches and is_dicom(folder):
+        return [folder]
     if not matches:
         raise InputError(
-            f"the folder {folder} holds no images; looked for {', '.join(IMAGE_SUFFIXES)}"
+            f"the folder {folder} holds no images; looked for {', '.join(IMAGE_SUFFIXES)} and DICOM"
         )
     return sorted(matches, key=_counting)
 
@@ -113,7 +124,7 @@ def _counting(path: Path) -> list[tuple[int, str]]:
 def _unknown_format(path: Path) -> InputError:
     return InputError(
         f"{path} is not of a format that can be read; "
-        f"convert it to one of {', '.join(IMAGE_SUFFIXES)}"
+        f"convert it to one of {', '.join(IMAGE_SUFFIXES)} or DICOM"
     )
 
 

@@ -18,21 +18,22 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
-    """A reader for ``path`` if its name is that of an image file, else None; never raises."""
+    """A reader for ``path`` if it is an image by its name, or DICOM, else None; never raises."""
+    from napari_medai.io.dicom.files import is_dicom
     from napari_medai.io.images import IMAGE_SUFFIXES, is_zarr
 
     try:
         one = Path(_single(path))
         if one.is_dir():
-            return read_layers if is_zarr(one) else None
+            return read_layers if is_zarr(one) or is_dicom(one) else None
         known = one.suffix.lower() in IMAGE_SUFFIXES and one.suffix.lower() != ".zarr"
-        return read_layers if known and one.is_file() else None
+        return read_layers if (known and one.is_file()) or is_dicom(one) else None
     except (TypeError, ValueError, OSError):
         return None
 
 
 def read_layers(path: Any) -> list[LayerData]:
-    """The layers of one image file."""
+    """The layers of one image file or folder."""
     from napari_medai.io.images import read_image
 
     return [layer_data(image) for image in read_image(_single(path))]
