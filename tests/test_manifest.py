@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 from npe2.manifest.contributions import MenuCommand
 from npe2.manifest.utils import import_python_name
 
@@ -44,6 +44,28 @@ def test_every_command_is_used(manifest: PluginManifest) -> None:
     entries = [item for items in given.menus.values() for item in items]
     used |= {item.command for item in entries if isinstance(item, MenuCommand)}
     assert used == {command.id for command in given.commands}
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("a.dcm", True),
+        ("a.IMA", True),
+        ("DICOMDIR", True),
+        ("a.OME.TIF", True),
+        ("readme", False),
+        ("notes.txt", False),
+        ("Makefile", False),
+        ("LICENSE", False),
+    ],
+)
+def test_readers_are_asked_for_images_alone(
+    manifest: PluginManifest, name: str, ours: bool, tmp_path: Path
+) -> None:
+    plugins = PluginManager()
+    plugins.register(manifest)
+    (tmp_path / name).touch()
+    assert any(plugins.iter_compatible_readers([str(tmp_path / name)])) == ours
 
 
 def _action(menu: Any, text: str) -> Any:

@@ -169,3 +169,10 @@ def test_pictures_without_a_place_follow_their_numbers(make: Any, tmp_path: Path
     (image,) = read_dicom(tmp_path / "cr")
     assert (image.axes, image.grid) == ("NYX", None)
     np.testing.assert_array_equal(np.asarray(image.levels[0]), data)
+
+
+def test_files_whose_series_was_taken_out_stay_together(
+    series: Callable[..., Path], make: Any
+) -> None:
+    (image,) = read_dicom(series(make.phantom(), SeriesInstanceUID=""))
+    np.testing.assert_array_equal(np.asarray(image.levels[0]), make.phantom())

@@ -123,8 +123,7 @@ def _images(sources: Sequence[Source], path: Path) -> tuple[list[ImageData], lis
     others: dict[str, int] = defaultdict(int)
     for source in sources:
         if source.keyword:
-            series = value(source.header, "SeriesInstanceUID") or str(source.path)
-            pictures[(str(series), modality(source.header))].append(source)
+            pictures[_series_of(source)].append(source)
         else:
             others[_told(source.header)] += 1
     images: list[ImageData] = []
@@ -140,6 +139,15 @@ def _images(sources: Sequence[Source], path: Path) -> tuple[list[ImageData], lis
     if errors:
         notes.append(f"{len(errors)} of {len(pictures)} series cannot be read and are left out")
     return images, notes
+
+
+def _series_of(source: Source) -> Hashable:
+    """What files of one series share: its UID, or where that was taken out, folder and number."""
+    series = value(source.header, "SeriesInstanceUID")
+    if series:
+        return str(series), modality(source.header)
+    number = whole(source.header, "SeriesNumber")
+    return str(source.path.parent), number, modality(source.header)
 
 
 def _read_series(sources: Sequence[Source]) -> list[ImageData]:
