@@ -131,6 +131,8 @@ def decoded(source: Source, index: int) -> np.ndarray:
             file.seek(source.start)
             if source.syntax == _EXTENDED and whole(source.header, "BitsStored") == 12:
                 return _twelve_bits(file, index, options)
+            if source.syntax in NATIVE and whole(source.header, "BitsAllocated") == 1:
+                return _single_bits(file, source, index)
             decoder = get_decoder(source.syntax)
             return decoder.as_array(file, index=index, validate=True, **options)[0]
     except InputError:
@@ -153,6 +155,19 @@ def _twelve_bits(file: BinaryIO, index: int, options: dict[str, Any]) -> np.ndar
 
     data = get_frame(file, index, number_of_frames=options["number_of_frames"])
     return np.asarray(imagecodecs.jpeg8_decode(data))
+
+
+def _single_bits(file: BinaryIO, source: Source, index: int) -> np.ndarray:
+    """A mask of one bit a pixel; frames follow each other without filling bytes up, for which
+    pydicom 3.0 reads one byte too few.
+    """
+    rows, columns = int(source.header.Rows), int(source.header.Columns)
+    first, count = index * rows * columns, rows * columns
+    skipped = first % 8
+    file.seek(source.start + first // 8)
+    packed = np.frombuffer(file.read(-(-(skipped + count) // 8)), np.uint8)
+    bits = np.unpackbits(packed, bitorder="little")[skipped : skipped + count]
+    return bits.reshape(rows, columns)
 
 
 @contextmanager

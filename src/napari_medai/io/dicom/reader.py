@@ -18,7 +18,8 @@ from napari_medai.io.dicom.files import (
 )
 from napari_medai.io.dicom.planes import planes_of
 from napari_medai.io.dicom.seg import SEGMENTATIONS, read_segmentation
-from napari_medai.io.dicom.series import arranged
+from napari_medai.io.dicom.seg_writer import SourceSeries
+from napari_medai.io.dicom.series import Arrangement, arranged
 from napari_medai.io.dicom.source import Source, quiet, read_source
 from napari_medai.io.dicom.tags import items, value, whole, word
 from napari_medai.io.dicom.volume import image_of
@@ -26,6 +27,7 @@ from napari_medai.io.dicom.wsi import read_slide
 from napari_medai.io.image_data import ImageData
 
 SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+NO_SOURCE = (*SEGMENTATIONS, SLIDE)
 DIRECTORY = "1.2.840.10008.1.3.10"
 _FEW = 8
 _WORDS = {
@@ -60,6 +62,40 @@ def read_dicom(path: str | Path) -> list[ImageData]:
     notes += more
     images[0] = replace(images[0], notes=(*images[0].notes, *notes))
     return images
+
+
+def source_series(path: str | Path) -> list[SourceSeries]:
+    """The series of volumes at a path as what segmentations refer to; no pixel is read.
+
+    Of one with several volumes (times, echoes) the first.
+
+    Raises
+    ------
+    InputError
+        If there is no DICOM.
+    """
+    with quiet():
+        sources, _ = _sources(Path(path))
+        groups: dict[Hashable, list[Source]] = defaultdict(list)
+        for source in sources:
+            if source.keyword and str(value(source.header, "SOPClassUID")) not in NO_SOURCE:
+                groups[_series_of(source)].append(source)
+        planes = ([p for source in group for p in planes_of(source)] for group in groups.values())
+        found = [_as_source(one) for group in planes for one in arranged(group)]
+    return [one for one in found if one is not None]
+
+
+def _as_source(arrangement: Arrangement) -> SourceSeries | None:
+    """What a segmentation of these planes refers to; None if they are no volume in a patient."""
+    if arrangement.placing is None or arrangement.depth is None:
+        return None
+    planes = arrangement.planes[: arrangement.depth]
+    headers = list({id(plane.source): plane.source.header for plane in planes}.values())
+    if len(headers) not in (1, len(planes)):
+        return None
+    shape = (len(planes), whole(headers[0], "Rows") or 0, whole(headers[0], "Columns") or 0)
+    positions = [plane.position for plane in planes if plane.position is not None]
+    return SourceSeries(headers, arrangement.placing.grid, shape, positions)
 
 
 def _sources(path: Path) -> tuple[list[Source], list[str]]:

@@ -17,6 +17,7 @@ import numpy as np
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.atomic import replacing
+from napari_medai.io.dicom.source import quiet
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -59,6 +60,9 @@ MORE_IDENTITY = (
 )
 """What it may hold of the source's patient and study, and is better without."""
 
+REFERRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""What images are referred to by."""
+
 Code = tuple[str, str, str]
 """Value, scheme and meaning of a coded term: ``("85756007", "SCT", "Tissue")``."""
 
@@ -82,11 +86,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceSeries:
-    """The images that were segmented: their headers, in the order of the slices of ``grid``."""
+    """The images that were segmented: their headers, and where their slices lie.
+
+    ``headers`` are in the order of the slices of ``grid``; one, of a file that holds them all.
+    ``positions`` (x, y, z) are what the files say of each slice's first pixel: where slices are
+    uneven, the grid has them at even steps.
+    """
 
     headers: Sequence[Dataset]
     grid: Grid
     shape: tuple[int, int, int]
+    positions: Sequence[Sequence[float]]
 
 
 def write_dicom_seg(
@@ -113,13 +123,55 @@ def write_dicom_seg(
         If writing fails; nothing is left behind then.
     """
     path = Path(path)
+    _check_referable(source)
     planes = _renumbered(carried(labels, grid, source.grid, source.shape), segments)
-    segmentation = _segmentation(planes, source, segments)
+    with quiet():
+        segmentation = _segmentation(planes, source, segments)
     if not identity:
         _forget(segmentation)
     with replacing(path, overwrite=overwrite) as partial:
         segmentation.save_as(partial)
     return path
+
+
+def _check_referable(source: SourceSeries) -> None:
+    """Refuse a series whose images have no names to refer to."""
+    for header in source.headers:
+        missing = [name for name in REFERRED if not header.get(name)]
+        if missing:
+            raise InputError(
+                f"a DICOM segmentation refers to its images by their UIDs, but those of the series "
+                f"were taken out ({', '.join(missing)}); save the labels as NIfTI"
+            )
+
+
+def _completed(source: SourceSeries) -> list[Dataset]:
+    """The headers with what a segmentation takes over, empty where files leave it out.
+
+    highdicom looks for sizes of voxels even where it is given others.
+    """
+    from pydicom.uid import generate_uid
+
+    frame = generate_uid()
+    for header in source.headers:
+        header.SliceThickness = header.get("SliceThickness") or source.grid.spacing[0]
+        if "PerFrameFunctionalGroupsSequence" in header:
+            _share(header)
+        for name in (*IDENTITY, "PositionReferenceIndicator"):
+            if name not in header:
+                setattr(header, name, "")
+        if not header.get("FrameOfReferenceUID"):
+            header.FrameOfReferenceUID = frame
+    return list(source.headers)
+
+
+def _share(header: Dataset) -> None:
+    """Say once for all frames what an enhanced file says for each."""
+    first = header.PerFrameFunctionalGroupsSequence[0]
+    shared = header.SharedFunctionalGroupsSequence[0]
+    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if name in first and name not in shared:
+            setattr(shared, name, first[name].value)
 
 
 def _renumbered(labels: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
@@ -152,12 +204,11 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
     from pydicom.uid import ExplicitVRLittleEndian
 
     version = segments[0].version
-    origin, spacing, direction = source.grid.as_lps()
+    _, spacing, direction = source.grid.as_lps()
     columns, rows = direction[:, 0], direction[:, 1]
-    step = direction[:, 2] * spacing[2]
     kind = hd.seg.SegmentationTypeValues
     return hd.seg.Segmentation(
-        source_images=list(source.headers),
+        source_images=_completed(source),
         pixel_array=planes,
         segmentation_type=kind.BINARY if len(segments) <= MOST_BINARY else kind.LABELMAP,
         segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
@@ -180,11 +231,8 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
             hd.CoordinateSystemNames.PATIENT, [float(n) for n in (*columns, *rows)]
         ),
         plane_positions=[
-            hd.PlanePositionSequence(
-                hd.CoordinateSystemNames.PATIENT,
-                [float(n) for n in np.array(origin) + index * step],
-            )
-            for index in range(len(planes))
+            hd.PlanePositionSequence(hd.CoordinateSystemNames.PATIENT, [float(n) for n in position])
+            for position in source.positions
         ],
         omit_empty_frames=True,
     )

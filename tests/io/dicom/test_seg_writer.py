@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.space import Grid
-from napari_medai.io.dicom_seg import MOST_BINARY, Segment, SourceSeries, write_dicom_seg
+from napari_medai.core.space import Grid, carried
+from napari_medai.io.dicom.reader import read_dicom, source_series
+from napari_medai.io.dicom.seg_writer import MOST_BINARY, Segment, SourceSeries, write_dicom_seg
 
 SHAPE = (4, 6, 5)
 SECRETS = {
@@ -60,7 +62,7 @@ def _series(direction: np.ndarray) -> SourceSeries:
         ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.SamplesPerPixel = 16, 16, 15, 1
         ds.PixelRepresentation, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         headers.append(ds)
-    return SourceSeries(headers, grid, SHAPE)
+    return SourceSeries(headers, grid, SHAPE, [h.ImagePositionPatient for h in headers])
 
 
 def _labels() -> np.ndarray:
@@ -170,3 +172,40 @@ def test_nothing_is_overwritten_silently(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     write_dicom_seg(path, _labels(), source.grid, source, SEGMENTS[::-1], overwrite=True)
     assert path.read_bytes() != before
+
+
+def test_a_series_without_uids_is_refused(tmp_path: Path) -> None:
+    source = _series(np.eye(3))
+    source.headers[1].SOPInstanceUID = ""
+    with pytest.raises(InputError, match=r"taken out \(SOPInstanceUID\); save the labels as NIfTI"):
+        write_dicom_seg(tmp_path / "a.dcm", _labels(), source.grid, source, SEGMENTS)
+
+
+@pytest.mark.parametrize("files", [False, True], ids=["phantom", "gap"])
+def test_a_series_opened_and_segmented_is_its_source(
+    series: Callable[..., Path], make: Any, tmp_path: Path, files: bool
+) -> None:
+    folder = series(make.phantom())
+    if files:
+        sorted(folder.iterdir())[1].unlink()
+    (image,) = read_dicom(folder)
+    (source,) = source_series(folder)
+    labels = (np.asarray(image.levels[0]) > 0).astype(np.int32)
+    assert image.grid is not None
+    path = write_dicom_seg(
+        tmp_path / "a.dcm", labels, image.grid, source, [Segment(1, "letter", "medai", "1.0")]
+    )
+    expected = {
+        tuple(np.round(h.ImagePositionPatient, 3))
+        for h, plane in zip(source.headers, image.stored.stored_again(labels), strict=True)
+        if plane.any()
+    }
+    frames = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
+    found = {tuple(np.round(f.PlanePositionSequence[0].ImagePositionPatient, 3)) for f in frames}
+    assert found == expected
+    (again,) = read_dicom(path)
+    if not files:
+        back = carried(np.asarray(again.levels[0]), again.grid, image.grid, labels.shape)
+        assert np.array_equal(back, labels)
+    assert again.labels
+    assert list(again.features["class"]) == ["letter"]
