@@ -22,6 +22,7 @@ from napari_medai.core.axes import (
     guessed_axes,
 )
 from napari_medai.core.errors import InputError
+from napari_medai.io.dicom.layer_writer import SOURCE
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
@@ -54,6 +55,7 @@ class Place:
     axis_labels: tuple[str, ...] | None
     channels: int = 1
     window: Window = field(default_factory=dict)
+    path: str = ""
 
     def beside(self, axes: str) -> str:
         """The axes that a result with these ones needs to lie on its source in the viewer.
@@ -168,6 +170,7 @@ def place_of(
         axis_labels=None if default else tuple(source.axis_labels),
         channels=int(_full_resolution(source).shape[axes.index(CHANNEL)]) if CHANNEL in axes else 1,
         window=dict(window or {}),
+        path=source.source.path or "",
     )
 
 
@@ -192,7 +195,11 @@ def labels_layer(
         place.laid(result.labels, result.axes),
         name=f"{place.name} {model_name(result.record)}".strip(),
         features=pd.DataFrame(dict(result.features)),
-        metadata={"medai": placed_record(result.record, place)},
+        metadata={
+            "medai": placed_record(result.record, place),
+            # In the viewer alone: a record is written to files, where paths do not belong.
+            **({SOURCE: place.path} if place.path else {}),
+        },
         **place.arguments(place.beside(result.axes)),
     )
 

@@ -71,14 +71,14 @@ Code = tuple[str, str, str]
 class Segment:
     """One label of a segmentation: its value in the array, name, and coded terms.
 
-    ``algorithm`` and ``version`` say what made it, ``colour`` (red, green, blue, 0 to 255) how it
-    is to be shown.
+    ``algorithm`` and ``version`` say what made it; without, somebody drew it. ``colour`` (red,
+    green, blue, 0 to 255) is how it is to be shown.
     """
 
     label: int
     name: str
-    algorithm: str
-    version: str
+    algorithm: str = ""
+    version: str = ""
     category: Code = TISSUE
     kind: Code = TISSUE
     colour: tuple[int, int, int] | None = None
@@ -203,7 +203,6 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
     import highdicom as hd
     from pydicom.uid import ExplicitVRLittleEndian
 
-    version = segments[0].version
     _, spacing, direction = source.grid.as_lps()
     columns, rows = direction[:, 0], direction[:, 1]
     kind = hd.seg.SegmentationTypeValues
@@ -217,8 +216,8 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
         sop_instance_uid=hd.UID(),
         instance_number=1,
         manufacturer="napari-medai",
-        manufacturer_model_name=segments[0].algorithm,
-        software_versions=version,
+        manufacturer_model_name=segments[0].algorithm or "drawn",
+        software_versions=segments[0].version or "0",
         device_serial_number="0",
         content_label="SEGMENTATION",
         transfer_syntax_uid=ExplicitVRLittleEndian,
@@ -245,17 +244,19 @@ def _described(number: int, segment: Segment) -> Any:
     colour = None
     if segment.colour is not None:
         colour = hd.color.CIELabColor.from_rgb(*segment.colour)
+    made_by = hd.AlgorithmIdentificationSequence(
+        name=segment.algorithm or "none",
+        version=segment.version or "0",
+        family=codes.DCM.ArtificialIntelligence,
+    )
+    kinds = hd.seg.SegmentAlgorithmTypeValues
     return hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=segment.name[:64],
         segmented_property_category=hd.sr.CodedConcept(*segment.category),
         segmented_property_type=hd.sr.CodedConcept(*segment.kind),
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=segment.algorithm,
-            version=segment.version,
-            family=codes.DCM.ArtificialIntelligence,
-        ),
+        algorithm_type=kinds.AUTOMATIC if segment.algorithm else kinds.MANUAL,
+        algorithm_identification=made_by if segment.algorithm else None,
         display_color=colour,
     )
 

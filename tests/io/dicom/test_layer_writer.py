@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+
+from napari_medai.core.errors import InputError
+from napari_medai.core.space import carried
+from napari_medai.io.dicom.layer_writer import SOURCE, write_labels_seg
+from napari_medai.io.dicom.reader import read_dicom
+from napari_medai.io.layer_data import read_layers
+
+SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+TURNED = (0.8, 0.6, 0.0, -0.6, 0.8, 0.0)
+pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+
+
+def _drawn_on(folder: Path, **changes: Any) -> Labels:
+    """Labels on the bright voxels of a series, as the widget makes them."""
+    ((data, options, _),) = read_layers(folder)
+    image = Image(data, **options)
+    labels = (np.asarray(image.data) > 1000).astype(np.int32)
+    labels[np.asarray(image.data) > 3000] = 5
+    place = {name: options[name] for name in ("scale", "translate", "affine") if name in options}
+    return Labels(
+        labels,
+        name="found",
+        units=image.units,
+        features={"index": [1, 5], "class": ["letter", "dot"]},
+        metadata={SOURCE: str(folder), "medai": {"model": {"name": "letters", "version": "2.0"}}},
+        **{**place, **changes},
+    )
+
+
+@pytest.mark.parametrize(
+    "orientation", [None, SAGITTAL, TURNED], ids=["axial", "sagittal", "oblique"]
+)
+def test_labels_on_an_opened_series_are_saved_on_it(
+    series: Callable[..., Path], make: Any, tmp_path: Path, orientation: Any
+) -> None:
+    turned = {} if orientation is None else {"orientation": orientation}
+    folder = series(make.phantom(), **turned)
+    layer = _drawn_on(folder)
+    data, attributes, _ = layer.as_layer_data_tuple()
+    (path,) = write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)
+    (image,), (again,) = read_dicom(folder), read_dicom(path)
+    assert list(again.features["class"]) == ["letter", "dot"]
+    assert image.grid is not None
+    assert again.grid is not None
+    found = carried(np.asarray(again.levels[0]), again.grid, image.grid, layer.data.shape)
+    assert np.array_equal(found, np.select([layer.data == 1, layer.data == 5], [1, 2]))
+
+
+def test_labels_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
+    layer = Labels(np.ones((3, 4, 5), np.uint8))
+    data, attributes, _ = layer.as_layer_data_tuple()
+    with pytest.raises(InputError, match="segment an opened series, or save the labels as NIfTI"):
+        write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)
+
+
+def test_labels_moved_off_their_series_are_refused(
+    series: Callable[..., Path], make: Any, tmp_path: Path
+) -> None:
+    layer = _drawn_on(series(make.phantom()), translate=(0.3, 0, 0))
+    data, attributes, _ = layer.as_layer_data_tuple()
+    with pytest.raises(InputError, match="do not lie on each other"):
+        write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)
+    assert not (tmp_path / "a.dcm").exists()
+
+
+def test_several_times_are_refused(tmp_path: Path) -> None:
+    layer = Labels(np.ones((2, 3, 4, 5), np.uint8), metadata={SOURCE: str(tmp_path)})
+    data, attributes, _ = layer.as_layer_data_tuple()
+    with pytest.raises(InputError, match="save one time at a time"):
+        write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)
