@@ -58,6 +58,7 @@ def described_image(image: ImageData, title: str) -> str:
         "channels": ", ".join(image.names),
         "levels": ", ".join(_size(level.shape) for level in image.levels[1:]),
         "holds": "labels" if image.labels else "",
+        "note": "; ".join(image.notes),
     }
     lines = [f"  {name + ':':<10}{value}" for name, value in facts.items() if value]
     return "\n".join([title, *lines])

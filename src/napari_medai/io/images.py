@@ -15,21 +15,22 @@ from napari_medai.core.axes import guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.files import DICOM_SUFFIXES, is_dicom
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.label_names import says_labels
 from napari_medai.io.tiff import LAZY_BYTES, read_tiff
+from napari_medai.io.volumes import VOLUME_SUFFIXES, read_volume, suffix_of
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".svs")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-IMAGE_SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, ".npy", ".zarr")
-
-_NAMED_LABELS = re.compile(r"(?<![a-z])(labels?|masks?)(?![a-z])", re.IGNORECASE)
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *VOLUME_SUFFIXES, ".npy", ".zarr")
 
 
 def read_image(path: str | Path) -> list[ImageData]:
     """The images of a file, usually one; large ones are lazy.
 
-    TIFF and its relatives, PNG, JPEG, BMP, NumPy (``.npy``), Zarr folders, and DICOM: files,
-    folders with their subfolders, DICOMDIRs. Transparency is dropped. An integer image whose
-    name says *labels* or *masks* counts as labels, but for DICOM, which says so itself.
+    TIFF and its relatives, PNG, JPEG, BMP, NIfTI, MGH, NRRD, MetaImage, NumPy (``.npy``), Zarr
+    folders, and DICOM: files, folders with their subfolders, DICOMDIRs. Transparency is dropped.
+    An integer image whose name says *labels*, *masks* or *seg* counts as labels, but for DICOM,
+    which says so itself.
 
     Raises
     ------
@@ -39,7 +40,9 @@ def read_image(path: str | Path) -> list[ImageData]:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
+    if suffix in VOLUME_SUFFIXES:
+        return read_volume(path)
     if suffix in TIFF_SUFFIXES:
         images = read_tiff(path)
     elif suffix in PICTURE_SUFFIXES:
@@ -95,7 +98,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if path.is_dir():
         return is_zarr(path)
     return (suffix in IMAGE_SUFFIXES and suffix != ".zarr") or is_dicom(path)
@@ -104,7 +107,7 @@ def _is_image(path: Path) -> bool:
 def _images_in(folder: Path) -> list[Path]:
     try:
         files = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        matches = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and _is_image(p)]
+        matches = [p for p in files if suffix_of(p) in IMAGE_SUFFIXES and _is_image(p)]
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror or error})") from error
     if not matches and is_dicom(folder):
@@ -113,7 +116,9 @@ def _images_in(folder: Path) -> list[Path]:
         raise InputError(
             f"the folder {folder} holds no images; looked for {', '.join(IMAGE_SUFFIXES)} and DICOM"
         )
-    return sorted(matches, key=_counting)
+    headers = {p.with_suffix("") for p in matches if p.suffix.lower() == ".hdr"}
+    pixels = [p for p in matches if p.suffix.lower() == ".img" and p.with_suffix("") in headers]
+    return sorted((p for p in matches if p not in pixels), key=_counting)
 
 
 def _counting(path: Path) -> list[tuple[int, str]]:
@@ -162,5 +167,5 @@ def _read_numpy(path: Path) -> ImageData:
 
 def _with_labels_told(image: ImageData, path: Path) -> ImageData:
     whole = np.dtype(image.levels[0].dtype).kind in "biu" and "C" not in image.axes
-    told = image.labels or bool(_NAMED_LABELS.search(path.stem))
+    told = image.labels or says_labels(path.stem)
     return replace(image, labels=whole and told)

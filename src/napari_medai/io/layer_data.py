@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
     """A reader for ``path`` if it is an image by its name, or DICOM, else None; never raises."""
     from napari_medai.io.dicom.files import is_dicom
     from napari_medai.io.images import IMAGE_SUFFIXES, is_zarr
+    from napari_medai.io.volumes import suffix_of
 
     try:
         one = Path(_single(path))
         if one.is_dir():
             return read_layers if is_zarr(one) or is_dicom(one) else None
-        known = one.suffix.lower() in IMAGE_SUFFIXES and one.suffix.lower() != ".zarr"
+        known = suffix_of(one) in IMAGE_SUFFIXES and suffix_of(one) != ".zarr"
         return read_layers if (known and one.is_file()) or is_dicom(one) else None
     except (TypeError, ValueError, OSError):
         return None
@@ -36,7 +38,11 @@ def read_layers(path: Any) -> list[LayerData]:
     """The layers of one image file or folder."""
     from napari_medai.io.images import read_image
 
-    return [layer_data(image) for image in read_image(_single(path))]
+    images = read_image(_single(path))
+    for image in images:
+        for note in image.notes:
+            warnings.warn(f"{image.name}: {note}", stacklevel=2)  # napari shows it
+    return [layer_data(image) for image in images]
 
 
 def layer_data(image: ImageData) -> LayerData:

@@ -235,5 +235,5 @@ def _unique(axes: str) -> str:
 
 
 def image_name(path: Path) -> str:
-    """A file's name without its suffixes, also without ``.ome``."""
-    return re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
+    """A file's name without its suffixes, also without ``.ome`` and ``.nii``."""
+    return re.sub(r"\.(ome|nii)$", "", path.stem, flags=re.IGNORECASE)
