@@ -25,7 +25,10 @@ def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
     from napari_medai.io.volumes import suffix_of
 
     try:
-        one = Path(_single(path))
+        given = _single(path)
+        one = Path(given)
+        if given == "":
+            return None  # as a path, the current folder
         if one.is_dir():
             return read_layers if is_zarr(one) or is_dicom(one) else None
         known = suffix_of(one) in IMAGE_SUFFIXES and suffix_of(one) != ".zarr"

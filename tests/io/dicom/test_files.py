@@ -87,6 +87,7 @@ def test_a_dicomdir_names_its_files(series: Callable[..., Path], make: Any, tmp_
     for file in folder.iterdir():
         files.add(file)
     files.write(tmp_path / "disc")
+    files._tds.cleanup() if hasattr(files, "_tds") else None
     directory = tmp_path / "disc" / "DICOMDIR"
     assert is_dicom(directory)
     for path in (directory, tmp_path / "disc"):
