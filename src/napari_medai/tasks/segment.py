@@ -20,6 +20,7 @@ from napari_medai.core.axes import CHANNEL, SPACE, ArrayLike, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.fields import settle
 from napari_medai.core.intensity import Range
+from napari_medai.core.memory import give_back
 from napari_medai.core.predict import predict
 from napari_medai.core.steps import Step, Steps
 from napari_medai.core.tiling import Block, plan_blocks
@@ -287,6 +288,9 @@ def _scored(
                 done += 1
                 if kept is not None:
                     kept[tuple(position.values())] = net.kept(maps)
+                del maps
+                if len(blocks) > 1:
+                    give_back()
             assembly.end_plane(position)
         assembly.end_stack()
     if assembly.oversized:
