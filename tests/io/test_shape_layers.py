@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.layers import Shapes
+from npe2 import PluginManager
 
-from napari_medai.core.errors import InputError
+from napari_medai.core.errors import InputError, RunError
 from napari_medai.io.coco import read_coco
 from napari_medai.io.shape_layers import annotations_of, write_shapes_coco, write_shapes_csv
 
@@ -91,3 +92,11 @@ def test_boxes_as_a_table(tmp_path: Path) -> None:
 def test_an_empty_layer_is_an_empty_table(tmp_path: Path) -> None:
     write_shapes_csv(str(tmp_path / "a.csv"), *_given(Shapes(ndim=2)))
     assert (tmp_path / "a.csv").read_text().split() == ["index,top,left,bottom,right"]
+
+
+def test_napari_says_why_a_layer_cannot_be_saved(tmp_path: Path) -> None:
+    layer = _layer((np.insert(BOX, 0, [0, 0, 3, 3], axis=1), "polygon"))
+    PluginManager.instance().discover()
+    with pytest.raises(RunError, match="draw it again in one plane"):
+        layer.save(str(tmp_path / "a.json"), plugin="napari-medai")
+    assert not list(tmp_path.iterdir())

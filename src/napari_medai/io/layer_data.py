@@ -13,6 +13,7 @@ from napari_medai.core.axes import AXIS_WORDS, AxesArray, guessed_axes
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.units import unit_word
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -96,11 +97,13 @@ def _lying_on(grid: Grid, axes: str) -> dict[str, Any]:
     return {"affine": affine}
 
 
+@told_by_napari
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write an Image layer as OME-TIFF."""
     return _write(path, data, attributes, labels=False)
 
 
+@told_by_napari
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a Labels layer as OME-TIFF; `read_layers` knows it again."""
     return _write(path, data, attributes, labels=True)

@@ -12,12 +12,14 @@ from napari_medai.core.axes import AXIS_WORDS
 from napari_medai.core.boxes import Outline
 from napari_medai.core.errors import InputError
 from napari_medai.io.coco import Annotations, write_coco
+from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.results import write_features_csv
 
 OPEN = ("line", "path")
 ELLIPSE_CORNERS = 64
 
 
+@told_by_napari
 def write_shapes_coco(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a Shapes layer as COCO JSON: rectangles as boxes, others as polygons too."""
     annotations = annotations_of(data, attributes)
@@ -26,6 +28,7 @@ def write_shapes_coco(path: str, data: Any, attributes: dict[str, Any]) -> list[
     return [path]
 
 
+@told_by_napari
 def write_shapes_csv(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write the boxes around the shapes of a layer as CSV, a row each, with their features.
 

@@ -14,6 +14,7 @@ from napari_medai.core.axes import ArrayLike, check_dtype
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.atomic import replacing
+from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import grid_of_layer
 from napari_medai.io.units import unit_word
 from napari_medai.io.volumes import suffix_of
@@ -61,11 +62,13 @@ def write_volume(path: str | Path, volume: Volume, *, overwrite: bool = False) -
     return path
 
 
+@told_by_napari
 def write_volume_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write an Image layer as a volume, as npe2 calls it."""
     return _write_layer(path, data, attributes, labels=False)
 
 
+@told_by_napari
 def write_labels_volume(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a Labels layer as a volume, as npe2 calls it."""
     return _write_layer(path, data, attributes, labels=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_medai.core.errors import InputError
+from napari_medai.core.errors import RunError
 from napari_medai.core.space import carried
 from napari_medai.io.dicom.layer_writer import SOURCE, write_labels_seg
 from napari_medai.io.dicom.reader import read_dicom
@@ -58,7 +58,7 @@ def test_labels_on_an_opened_series_are_saved_on_it(
 def test_labels_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
     layer = Labels(np.ones((3, 4, 5), np.uint8))
     data, attributes, _ = layer.as_layer_data_tuple()
-    with pytest.raises(InputError, match="segment an opened series, or save the labels as NIfTI"):
+    with pytest.raises(RunError, match="segment an opened series, or save the labels as NIfTI"):
         write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)
 
 
@@ -67,7 +67,7 @@ def test_labels_moved_off_their_series_are_refused(
 ) -> None:
     layer = _drawn_on(series(make.phantom()), translate=(0.3, 0, 0))
     data, attributes, _ = layer.as_layer_data_tuple()
-    with pytest.raises(InputError, match="do not lie on each other"):
+    with pytest.raises(RunError, match="do not lie on each other"):
         write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)
     assert not (tmp_path / "a.dcm").exists()
 
@@ -75,5 +75,5 @@ def test_labels_moved_off_their_series_are_refused(
 def test_several_times_are_refused(tmp_path: Path) -> None:
     layer = Labels(np.ones((2, 3, 4, 5), np.uint8), metadata={SOURCE: str(tmp_path)})
     data, attributes, _ = layer.as_layer_data_tuple()
-    with pytest.raises(InputError, match="save one time at a time"):
+    with pytest.raises(RunError, match="save one time at a time"):
         write_labels_seg(str(tmp_path / "a.dcm"), data, attributes)

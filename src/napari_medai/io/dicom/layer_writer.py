@@ -12,18 +12,20 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.dicom.reader import source_series
 from napari_medai.io.dicom.seg_writer import Segment, SourceSeries, write_dicom_seg
+from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import grid_of_layer
 
 SOURCE = "medai source"
 """Under this key of a layer's metadata is the path of the series that its labels lie on."""
 
 
+@told_by_napari
 def write_labels_seg(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a Labels layer as DICOM SEG that refers to the series it was made on.
 
     Raises
     ------
-    InputError
+    RunError
         If it is not known which series that is, or the labels do not lie on it.
     """
     place = (attributes.get("metadata") or {}).get(SOURCE)
