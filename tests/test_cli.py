@@ -20,7 +20,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_medai.cli import main
+from napari_medai.cli import COMMANDS, main
 from napari_medai.commands import demo, outputs, segment, train
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Step
@@ -629,7 +629,7 @@ def test_help_is_quick() -> None:
     assert min(seconds() for _ in range(3)) <= 0.3
 
 
-@pytest.mark.parametrize("command", ["segment", "train", "models", "deidentify", "info", "demo"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

@@ -21,6 +21,7 @@ COMMANDS = {
     "segment": "find the objects in images, and write labels and features",
     "train": "train a model on one's own images and masks",
     "models": "list, show, verify, install, remove or export models",
+    "convert": "write an image or labels in another format",
     "deidentify": "write copies of DICOM files without the patient's identity",
     "info": "tell what an image file or a model package holds",
     "demo": "segment a sample image, and open napari on the result",
