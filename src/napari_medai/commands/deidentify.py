@@ -12,9 +12,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Steps
 from napari_medai.io.atomic import check_writable
-from napari_medai.io.deidentify import Outcome, deidentify_steps
-from napari_medai.io.dicom_files import Found, find_dicom
-from napari_medai.io.pseudonyms import Pseudonyms, SecretFile, run_secret
+from napari_medai.io.dicom.deidentify import Outcome, deidentify_steps
+from napari_medai.io.dicom.inputs import Found, find_dicom
+from napari_medai.io.dicom.pseudonyms import Pseudonyms, SecretFile, run_secret
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

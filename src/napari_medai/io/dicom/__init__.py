@@ -1,1 +1,1 @@
-"""Reading DICOM: files, folders and DICOMDIRs as images on the patient's own grid."""
+"""DICOM: read on the patient's own grid, written as segmentations, and freed of identity."""

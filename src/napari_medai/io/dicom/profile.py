@@ -1,7 +1,7 @@
 """What the Basic Application Level Confidentiality Profile does with each DICOM attribute.
 
-``dicom_profile.csv`` holds the rows of Table E.1-1 of DICOM PS3.15, edition 2026c, with the actions
-of the column *Basic Prof.*; they come from dicom-anonymizer 2.1.0 (``dicom_profile.LICENSE``).
+``profile.csv`` holds the rows of Table E.1-1 of DICOM PS3.15, edition 2026c, with the actions
+of the column *Basic Prof.*; they come from dicom-anonymizer 2.1.0 (``profile.LICENSE``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 EDITION = "2026c"
-TABLE = Path(__file__).with_name("dicom_profile.csv")
+TABLE = Path(__file__).with_name("profile.csv")
 
 
 @dataclass(frozen=True, slots=True)

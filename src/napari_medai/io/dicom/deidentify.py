@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Literal
 from napari_medai.core.errors import InputError, MedaiError, RunError
 from napari_medai.core.steps import Step, Steps
 from napari_medai.io.atomic import replacing
-from napari_medai.io.dicom_cleaning import clean_dataset
-from napari_medai.io.dicom_files import Source
-from napari_medai.io.dicom_risks import PIXELS, burnt_in_sign, refusal
-from napari_medai.io.pseudonyms import Pseudonyms
+from napari_medai.io.dicom.cleaning import clean_dataset
+from napari_medai.io.dicom.inputs import Source
+from napari_medai.io.dicom.pseudonyms import Pseudonyms
+from napari_medai.io.dicom.risks import PIXELS, burnt_in_sign, refusal
 
 if TYPE_CHECKING:
     from pydicom import FileDataset

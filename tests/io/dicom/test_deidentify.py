@@ -18,15 +18,15 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from napari_medai.cli import main
 from napari_medai.core.errors import RunError
 from napari_medai.core.steps import finished
-from napari_medai.io import deidentify, dicom_risks
-from napari_medai.io.deidentify import Outcome, deidentify_steps
-from napari_medai.io.dicom_cleaning import known_vr
-from napari_medai.io.dicom_files import find_dicom
-from napari_medai.io.dicom_profile import profile_action, profile_rows
-from napari_medai.io.pseudonyms import Pseudonyms, run_secret
+from napari_medai.io.dicom import deidentify, risks
+from napari_medai.io.dicom.cleaning import known_vr
+from napari_medai.io.dicom.deidentify import Outcome, deidentify_steps
+from napari_medai.io.dicom.inputs import find_dicom
+from napari_medai.io.dicom.profile import profile_action, profile_rows
+from napari_medai.io.dicom.pseudonyms import Pseudonyms, run_secret
 
 NAMES = Pseudonyms(b"a secret of a test")
-SHARED = Path(os.environ.get("MEDAI_TEST_DATA") or Path(__file__).parents[2] / "../shared/data")
+SHARED = Path(os.environ.get("MEDAI_TEST_DATA") or Path(__file__).parents[3] / "../shared/data")
 KEPT = (
     "Modality",
     "SOPClassUID",
@@ -304,9 +304,9 @@ def test_who_says_that_nothing_is_burnt_in_is_believed() -> None:
     dataset = ct()
     dataset.Modality = "US"
     dataset.BurnedInAnnotation = "NO"
-    assert dicom_risks.burnt_in_sign(dataset) == ""
+    assert risks.burnt_in_sign(dataset) == ""
     dataset.add_new(0x60000010, "US", 128)
-    assert "spare bits" in dicom_risks.burnt_in_sign(dataset)
+    assert "spare bits" in risks.burnt_in_sign(dataset)
 
 
 @pytest.mark.parametrize(
@@ -324,10 +324,10 @@ def test_documents_are_skipped(run: Run, tmp_path: Path, name: str, why: str) ->
 def test_an_enclosed_document_and_a_private_kind_are_refused() -> None:
     dataset = ct()
     dataset.EncapsulatedDocument = b"%PDF"
-    assert "encloses a document" in dicom_risks.refusal(dataset)
+    assert "encloses a document" in risks.refusal(dataset)
     dataset = ct()
     dataset.SOPClassUID = "1.3.12.2.1107.5.9.1"
-    assert "private to a manufacturer" in dicom_risks.refusal(dataset)
+    assert "private to a manufacturer" in risks.refusal(dataset)
 
 
 # Folders, broken files, interrupted batches

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_medai.io.dicom_profile import EDITION, profile_action
-from napari_medai.io.pseudonyms import Pseudonyms
+from napari_medai.io.dicom.profile import EDITION, profile_action
+from napari_medai.io.dicom.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
     from pydicom import Dataset
