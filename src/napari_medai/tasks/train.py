@@ -48,7 +48,7 @@ class TrainParams:
 
     minutes: Annotated[
         float,
-        {"min": 0.001, "max": 10_000.0, "help": "How long to train; longer is better, to a degree"},
+        {"min": 0.1, "max": 10_000.0, "help": "How long to train; longer is better, to a degree"},
     ] = 15.0
     steps: Annotated[
         int,
