@@ -26,7 +26,9 @@ def grid_of_layer(attributes: Mapping[str, Any]) -> Grid:
     ndim = len(scale)
     if ndim < 3:
         raise InputError(f"a volume has three axes or more, but the layer has {ndim}; choose one")
-    linear = _matrix(attributes.get("rotate"), ndim) @ _shear(attributes.get("shear"), ndim)
+    linear = _matrix(attributes.get("rotate"), ndim) @ shear_matrix(
+        attributes.get("shear"), ndim=ndim
+    )
     own = np.eye(ndim + 1)
     own[:ndim, :ndim] = linear @ np.diag(scale)
     own[:ndim, ndim] = np.asarray(attributes.get("translate", np.zeros(ndim)), dtype=float)
@@ -43,9 +45,9 @@ def _matrix(given: Any, ndim: int) -> np.ndarray:
     return matrix if matrix.shape == (ndim, ndim) else np.eye(ndim)
 
 
-def _shear(given: Any, ndim: int) -> np.ndarray:
+def shear_matrix(shear: Any, *, ndim: int) -> np.ndarray:
     """napari gives an upper triangular shear as a vector, another one as a matrix."""
-    values = np.zeros(ndim * (ndim - 1) // 2) if given is None else np.asarray(given, dtype=float)
+    values = np.zeros(ndim * (ndim - 1) // 2) if shear is None else np.asarray(shear, dtype=float)
     if values.ndim == 2:
         return values
     matrix = np.eye(ndim)

@@ -23,6 +23,7 @@ from napari_medai.core.axes import (
 )
 from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.layer_writer import SOURCE
+from napari_medai.io.layer_grid import shear_matrix
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
@@ -164,7 +165,7 @@ def place_of(
         scale=np.array(source.scale),
         translate=np.array(translate) if corner.any() else np.array(source.translate),
         rotate=np.array(source.rotate),
-        shear=_shear_matrix(source.shear, ndim=source.ndim),
+        shear=shear_matrix(source.shear, ndim=source.ndim),
         affine=np.array(source.affine),
         units=tuple(source.units),
         axis_labels=None if default else tuple(source.axis_labels),
@@ -236,22 +237,12 @@ def _letter(label: str) -> str:
 
 def _spacing(layer: Layer) -> list[float]:
     """Distance in the world between neighbours along each axis; also through an affine."""
-    shear = _shear_matrix(layer.shear, ndim=layer.ndim)
+    shear = shear_matrix(layer.shear, ndim=layer.ndim)
     eye = np.eye(layer.ndim)
     if np.array_equal(shear, eye) and np.array_equal(layer.affine.linear_matrix, eye):
         return [abs(float(step)) for step in layer.scale]
     own = np.asarray(layer.rotate) @ shear @ np.diag(layer.scale)
     return [float(n) for n in np.linalg.norm(layer.affine.linear_matrix @ own, axis=0)]
-
-
-def _shear_matrix(shear: Any, *, ndim: int) -> np.ndarray:
-    """napari gives an upper triangular shear as a vector, another one as a matrix."""
-    values = np.asarray(shear, dtype=float)
-    if values.ndim == 2:
-        return values
-    matrix = np.eye(ndim)
-    matrix[np.triu_indices(ndim, k=1)] = values
-    return matrix
 
 
 def _place_of_array(image: AxesArray, window: Window) -> Place:
