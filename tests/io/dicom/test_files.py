@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +71,20 @@ def test_files_without_preamble_or_meta(
     assert any("does not name its transfer syntax" in n for n in image.notes) == (cut == "meta")
 
 
+def _directory_of(folder: Path, disc: Path) -> Path:
+    """Copy files to a disc with a DICOMDIR; returns the latter."""
+    files = FileSet()
+    for file in folder.iterdir():
+        files.add(file)
+    files.write(disc)
+    # pydicom leaves its scratch folder to the garbage collector, which would warn in another test.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        del files
+        gc.collect()
+    return disc / "DICOMDIR"
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_dicomdir_names_its_files(series: Callable[..., Path], make: Any, tmp_path: Path) -> None:
     folder = series(
@@ -83,12 +99,7 @@ def test_a_dicomdir_names_its_files(series: Callable[..., Path], make: Any, tmp_
         StudyDescription="",
         StudyInstanceUID="1.2.9",
     )
-    files = FileSet()
-    for file in folder.iterdir():
-        files.add(file)
-    files.write(tmp_path / "disc")
-    files._tds.cleanup() if hasattr(files, "_tds") else None
-    directory = tmp_path / "disc" / "DICOMDIR"
+    directory = _directory_of(folder, tmp_path / "disc")
     assert is_dicom(directory)
     for path in (directory, tmp_path / "disc"):
         (image,) = read_dicom(path)
