@@ -47,7 +47,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from napari_medai.models.package import write_model
     from napari_medai.nn.unet import UNet
-    from napari_medai.tasks.train import instance_spec
+    from napari_medai.tasks.train_objects import instance_spec
 
     folder = tmp_path_factory.mktemp("models")
     net = {"ndim": 2, "channels_in": 3, "channels_out": 4, "widths": [4, 8], "shuffle": 2}
@@ -61,6 +61,36 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(unet.state_dict(), weights)
     spec = instance_spec("tiny", net, description="For tests.", config={"diameter": 24.0})
     return write_model(folder / "tiny", spec, weights=weights).path
+
+
+@pytest.fixture(scope="module")
+def class_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A 3D package of two classes at 1 mm, of random weights that find both in any volume."""
+    import torch
+
+    from napari_medai.nn.unet import UNet
+    from napari_medai.tasks.train_classes import ZSCORE, classes_spec
+    from napari_medai.tasks.trained import write_trained
+
+    kwargs = {"ndim": 3, "channels_in": 1, "channels_out": 3, "widths": [4, 8], "shuffle": 2}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        unet = UNet(**kwargs).eval()
+    with torch.no_grad():
+        unet.head.weight.mul_(20)
+    spec = classes_spec(
+        "halves",
+        kwargs,
+        classes=("front", "back"),
+        description="For tests.",
+        config={
+            "spacing": [1.0, 1.0, 1.0],
+            "intensity": ZSCORE,
+            "mirror": "X",
+            "notice": "Not a medical device; research use only.",
+        },
+    )
+    return write_trained(tmp_path_factory.mktemp("models") / "halves", spec, unet).path
 
 
 @pytest.fixture

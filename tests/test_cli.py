@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -618,15 +617,14 @@ def test_what_the_demo_needs_for_a_viewer(monkeypatch: pytest.MonkeyPatch) -> No
     assert "napari-medai[all]" in demo.viewer_missing()
 
 
-def test_help_is_quick() -> None:
-    def seconds() -> float:
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "napari_medai", "--help"], check=True, capture_output=True
-        )
-        return time.perf_counter() - began
-
-    assert min(seconds() for _ in range(3)) <= 0.3
+def test_help_loads_no_engine() -> None:
+    code = (
+        "import sys; from napari_medai.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(sorted({'napari', 'torch', 'dask', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.endswith("[]\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

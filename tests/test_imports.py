@@ -126,12 +126,12 @@ def test_importing_the_package_is_free_and_silent() -> None:
     assert _run(code) == "[] True"
 
 
-def test_importing_the_package_takes_no_time() -> None:
+def test_importing_the_package_loads_next_to_nothing() -> None:
     code = (
-        "import time; began = time.perf_counter(); import napari_medai; "
-        "print(time.perf_counter() - began)"
+        "import typing, importlib.metadata, sys; before = set(sys.modules); import napari_medai; "
+        "print(len(set(sys.modules) - before))"
     )
-    assert min(float(_run(code)) for _ in range(3)) <= 0.15
+    assert int(_run(code)) < 20
 
 
 def test_plain_arrays_need_no_napari() -> None:

@@ -33,7 +33,12 @@ from napari_medai.nn.instances import Example, InstanceObjective
 from napari_medai.nn.runner import load_weights, seeded_net
 from napari_medai.nn.training import Run, Schedule
 from napari_medai.tasks.segment import SegmentParams, segment_steps
-from napari_medai.tasks.train import NETS, ZOOM_RANGE, instance_spec, package_trained
+from napari_medai.tasks.train_objects import (
+    NETS,
+    ZOOM_RANGE,
+    instance_spec,
+    package_objects,
+)
 
 SEED = 0
 DIAMETER = 24.0
@@ -76,7 +81,7 @@ def split_up(data: Path, rng: np.random.Generator) -> tuple[list[Example], list[
     """Training and held-out examples; each kind drawn as often as `SHARES` says."""
     kinds: dict[str, list[Example]] = {}
     for picture in pictures(data, "train"):
-        example = Example.of(picture.image, picture.labels, percentiles=Percentiles())
+        example = Example.of(picture.image, picture.labels, intensity=Percentiles())
         kinds.setdefault(picture.kind, []).append(example)
     training, held_out = [], []
     for kind, members in sorted(kinds.items()):
@@ -185,11 +190,11 @@ def main() -> None:
         "learning_rate": run.schedule.learning_rate,
         "seed": SEED,
     }
-    model = package_trained(
+    model = package_objects(
         options.package, spec, run.trained, objective, recipe=recipe, overwrite=True
     )
     scores = figures(model, options.data)
-    package_trained(
+    package_objects(
         options.package,
         spec,
         run.trained,

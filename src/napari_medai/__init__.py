@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from napari_medai.core.steps import Step, finished
     from napari_medai.models.model import Model
     from napari_medai.scripting import models, script, segment, train
-    from napari_medai.tasks.segment import Segmentation, SegmentParams
+    from napari_medai.tasks.segment import SegmentParams
+    from napari_medai.tasks.segmentation import Segmentation
 
     __version__: str
 
@@ -45,7 +46,7 @@ _HOMES = {
     "Model": "models.model",
     "RunError": "core.errors",
     "SegmentParams": "tasks.segment",
-    "Segmentation": "tasks.segment",
+    "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
     "finished": "core.steps",
     "models": "",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels, Layer
 
     from napari_medai.models.model import Model
-    from napari_medai.tasks.train import Pair
+    from napari_medai.tasks.pairs import Pair
 
 TRAINABLE = ("segment",)
 
@@ -95,6 +95,8 @@ def train(
     *,
     name: str,
     start: str | Path | Model | None = None,
+    classes: Sequence[str] = (),
+    window: tuple[float, float] | None = None,
     axes: str | None = None,
     checkpoint: str | Path | None = None,
     overwrite: bool = False,
@@ -109,6 +111,12 @@ def train(
         or files. Frames of a time series count as images of their own.
     start
         A model to go on from.
+    classes
+        Names of the classes 1, 2, ... in the labels, such as ``["liver", "tumour"]``; without
+        them, labels number objects.
+    window
+        For classes: the two values that become dark and bright in every image, as CT in Hounsfield
+        units needs; without it, each image counts by its own mean and deviation.
     axes
         Of the images, where they are arrays or layers with other axes than the usual ones.
     checkpoint
@@ -121,17 +129,21 @@ def train(
     InputError
         If something does not fit; its text says what to do.
     """
+    from napari_medai.models.settings import CLASSES
     from napari_medai.tasks.train import TrainParams, train_steps
 
     if task not in TRAINABLE:
         raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
     chosen = checked_params(TrainParams, params)
     begin = None if start is None else _model(start, task)
+    named = bool(classes) or (begin is not None and begin.decoder == CLASSES)
     steps = train_steps(
-        training_pairs(images, labels, axes=axes),
+        training_pairs(images, labels, axes=axes, classes=named),
         chosen,
         name=name,
         start=begin,
+        classes=classes,
+        window=window,
         checkpoint=None if checkpoint is None else Path(checkpoint),
         overwrite=overwrite,
     )
@@ -152,15 +164,17 @@ def script(layer: Layer | Mapping[str, Any], *, path: str | None = None) -> str:
     return written(layer, path=path)
 
 
-def training_pairs(images: Any, labels: Any, *, axes: str | None = None) -> list[Pair]:
-    """Images and labels, as `train` takes them, read and checked in number."""
-    from napari_medai.tasks.train import Pair
+def training_pairs(
+    images: Any, labels: Any, *, axes: str | None = None, classes: bool = False
+) -> list[Pair]:
+    """Images and labels of objects or classes, as `train` takes them, checked in number."""
+    from napari_medai.tasks.pairs import Pair
 
     if isinstance(images, str | Path) and isinstance(labels, str | Path):
         from napari_medai.io.pairs import find_pairs, read_pair
 
         found = find_pairs(Path(images).expanduser(), Path(labels).expanduser())
-        read = (Pair(*read_pair(*pair)) for pair in found)
+        read = (Pair(*read_pair(*pair, classes=classes)) for pair in found)
         return [frame for number, pair in enumerate(read, 1) for frame in _frames(pair, number)]
     images, labels = _listed(images), _listed(labels)
     if len(images) != len(labels):
@@ -169,19 +183,19 @@ def training_pairs(images: Any, labels: Any, *, axes: str | None = None) -> list
             "for each image"
         )
     pairs = [
-        _pair(image, drawn, number, axes=axes)
+        _pair(image, drawn, number, axes=axes, classes=classes)
         for number, (image, drawn) in enumerate(zip(images, labels, strict=True), 1)
     ]
     return [frame for number, pair in enumerate(pairs, 1) for frame in _frames(pair, number)]
 
 
-def _pair(image: Any, drawn: Any, number: int, *, axes: str | None) -> Pair:
-    from napari_medai.tasks.train import Pair
+def _pair(image: Any, drawn: Any, number: int, *, axes: str | None, classes: bool) -> Pair:
+    from napari_medai.tasks.pairs import Pair
 
     if isinstance(image, str | Path) and isinstance(drawn, str | Path):
         from napari_medai.io.pairs import read_pair
 
-        return Pair(*read_pair(Path(image), Path(drawn)))
+        return Pair(*read_pair(Path(image), Path(drawn), classes=classes))
     axes = axes.upper() if axes else None
     source = _source(image, axes=axes, scale=None, units=None)
     array = source if isinstance(source, AxesArray) else _array(source, axes)
@@ -192,7 +206,7 @@ def _pair(image: Any, drawn: Any, number: int, *, axes: str | None) -> Pair:
 
 def _frames(pair: Pair, number: int) -> Iterator[Pair]:
     """A pair for every position along time and other series, all of one source."""
-    from napari_medai.tasks.train import Pair
+    from napari_medai.tasks.pairs import Pair
 
     space = pair.image.axes.replace(CHANNEL, "")
     shape = tuple(n for axis, n in pair.image.sizes.items() if axis != CHANNEL)

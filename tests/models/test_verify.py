@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from napari_medai.core.errors import InputError
+from napari_medai.core.intensity import Percentiles
 from napari_medai.models.package import Export, Model, write_model
 from napari_medai.models.spec import ModelSpec
 from napari_medai.models.verify import verify_model
@@ -103,7 +104,7 @@ def test_what_the_format_forbids_is_found(edited: Callable[[str, str], Path]) ->
 def sound(tmp_path: Path, spec: ModelSpec) -> Model:
     """A package whose weights and tensors belong to its net."""
     net = UNet(**spec.architecture.kwargs)
-    files = exported(net, tmp_path, low=1.0, high=99.8)
+    files = exported(net, tmp_path, intensity=Percentiles())
     return write_model(
         tmp_path / "sound",
         spec,

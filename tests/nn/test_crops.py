@@ -169,7 +169,7 @@ def test_every_pixel_of_an_object_points_to_its_centre(shape: tuple[int, ...]) -
     rng = np.random.default_rng(0)
     labels = blocks(shape)
     image = rng.random((1, *shape)).astype(np.float32)
-    example = Example.of(image, labels, percentiles=Percentiles())
+    example = Example.of(image, labels, intensity=Percentiles())
     size = (24,) * len(shape)
     objective = InstanceObjective([example], [], diameter=8.0, channels=2, crop=size, wild=0.5)
     inputs, targets = objective.batch(np.random.default_rng(1), 8)
@@ -200,7 +200,7 @@ def test_every_pixel_of_an_object_points_to_its_centre(shape: tuple[int, ...]) -
 
 def test_batches_follow_the_seed() -> None:
     labels = blocks((40, 52))
-    example = Example.of(labels[None].astype(np.float32), labels, percentiles=Percentiles())
+    example = Example.of(labels[None].astype(np.float32), labels, intensity=Percentiles())
     objective = InstanceObjective([example], [], diameter=8.0, channels=1, crop=(16, 16))
     (first, a), (second, b) = (objective.batch(np.random.default_rng(7), 4) for _ in range(2))
     assert torch.equal(first, second)

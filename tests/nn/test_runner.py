@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from napari_medai.core.errors import InputError, OutOfMemoryError
+from napari_medai.core.intensity import Percentiles
 from napari_medai.core.predict import predict
 from napari_medai.core.scale import Scale
 from napari_medai.core.steps import finished
@@ -243,7 +244,7 @@ def test_an_exported_net_gives_its_test_output(
     tmp_path: Path, lively: Callable[..., UNet], ndim: int
 ) -> None:
     kwargs = {"ndim": ndim, "channels_in": 3, "channels_out": 2 + ndim, "widths": [4, 6]}
-    files = exported(lively(**kwargs), tmp_path, low=1.0, high=99.8)
+    files = exported(lively(**kwargs), tmp_path, intensity=Percentiles())
     raw = files.test_input.astype(np.float32)
     low, high = np.percentile(raw, [1.0, 99.8])
     ready = torch.from_numpy((raw - low) / (high - low)).float()

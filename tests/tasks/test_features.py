@@ -14,7 +14,8 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.objects import object_features
 from napari_medai.core.steps import finished
 from napari_medai.tasks import assembly
-from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
+from napari_medai.tasks.segment import SegmentParams, segment_steps
+from napari_medai.tasks.segmentation import Segmentation
 
 Make = Callable[..., Any]
 

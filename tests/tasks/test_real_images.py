@@ -14,7 +14,8 @@ from napari_medai.core.metrics import matching, matchings
 from napari_medai.core.steps import finished
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model
-from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
+from napari_medai.tasks.segment import SegmentParams, segment_steps
+from napari_medai.tasks.segmentation import Segmentation
 
 FLUORESCENCE = ("fluorescence-256", "fluorescence-260x347", "fluorescence-360")
 

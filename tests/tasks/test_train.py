@@ -11,8 +11,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.steps import Step, finished
 from napari_medai.models.registry import find_model, list_models
 from napari_medai.models.verify import verify_model
+from napari_medai.tasks.pairs import Pair
 from napari_medai.tasks.segment import SegmentParams, segment_steps
-from napari_medai.tasks.train import Pair, TrainParams, train_steps
+from napari_medai.tasks.train import TrainParams, train_steps
 
 QUICK = TrainParams(steps=3, batch=1, device="cpu")
 
@@ -174,7 +175,7 @@ def test_pairs_that_cannot_be_learned_from(pairs, change, sentence) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"minutes": 0}, {"held_out": 0.9}, {"batch": 0}, {"learning_rate": 0}, {"seed": -1}]
+    "wrong", [{"minutes": 0}, {"held_out": 0.9}, {"batch": -1}, {"learning_rate": 0}, {"seed": -1}]
 )
 def test_parameters_out_of_range(wrong) -> None:
     with pytest.raises(InputError):
@@ -184,10 +185,11 @@ def test_parameters_out_of_range(wrong) -> None:
 def test_frames_of_one_source_stay_together(pairs: list[Pair]) -> None:
     from dataclasses import replace
 
-    from napari_medai.tasks.train import _examples, _fresh_spec, _split
+    from napari_medai.tasks.train import _split
+    from napari_medai.tasks.train_objects import ObjectCourse, object_spec
 
     frames = [replace(pairs[i % 4], source="ab"[i % 2]) for i in range(8)]
-    examples = _examples(frames, _fresh_spec("mine", "YX", 1, anisotropy=1.0))
+    examples = ObjectCourse(object_spec("mine", frames, "YX", 1)).examples(frames)
     training, held_out = _split(frames, examples, TrainParams(held_out=0.1))
     assert {id(e) for e in held_out} in (
         {id(e) for e in examples[0::2]},

@@ -18,6 +18,8 @@ from napari_medai.core.steps import Step, Steps
 from napari_medai.ui import device, engine
 from napari_medai.ui.segment import SegmentWidget
 
+VOTES: dict[str, Any] = {"applies": "centre votes"}
+
 
 @dataclass(frozen=True)
 class FakeModel:
@@ -26,16 +28,20 @@ class FakeModel:
     axes: str = "CYX"
     channels: int = 1
     config: dict[str, Any] = field(default_factory=dict)
+    decoder: str = "centre votes"
     card: str = "# Nuclei\n\nFinds nuclei."
     summary: str = "Finds nuclei."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeParams:
-    threshold: Annotated[float, {"min": 0.05, "max": 0.95, "step": 0.01, "help": "Cut"}] = 0.5
-    min_size: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.1
-    min_score: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.0
-    diameter: Annotated[float, {"min": 0, "max": 1000, "zero": "auto", "unit": "px"}] = 0.0
+    threshold: Annotated[float, {"min": 0.05, "max": 0.95, "step": 0.01, "help": "Cut"} | VOTES] = (
+        0.5
+    )
+    min_size: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01} | VOTES] = 0.1
+    min_score: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01} | VOTES] = 0.0
+    diameter: Annotated[float, {"min": 0, "max": 1000, "zero": "auto", "unit": "px"} | VOTES] = 0.0
+    mirror: Annotated[bool, {"applies": "classes"}] = False
     device: str = "auto"
     tile: int = 0
 
@@ -48,6 +54,16 @@ class FakeSegmentation:
     record: dict[str, Any]
     scores: Any
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    colours: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return len(self.features["index"])
+
+    @property
+    def told(self) -> str:
+        return f"{self.count} objects"
 
 
 def found(image: AxesArray, scores: np.ndarray, params: FakeParams) -> FakeSegmentation:

@@ -25,6 +25,7 @@ def result(shape: tuple[int, ...], axes: str) -> Any:
         axes=axes,
         features={"index": np.array([1]), "area": np.array([1.0])},
         record={"task": "segment", "model": {"name": "nuclei"}},
+        colours={},
     )
 
 
@@ -210,3 +211,15 @@ def test_a_place_keeps_what_the_layer_was() -> None:
     place = place_of(layer)
     layer.scale = (9, 9)
     assert np.allclose(labels_layer(result((4, 5), "YX"), place).scale, 2)
+
+
+def test_classes_have_their_colours() -> None:
+    found = result((4, 5), "YX")
+    found.colours = {1: "#e6194b", 2: "#3cb44b"}
+    layer = labels_layer(found, AxesArray(np.zeros((4, 5)), "YX"))
+    np.testing.assert_allclose(
+        layer.get_color(2)[:3], np.array([0x3C, 0xB4, 0x4B]) / 255, atol=0.01
+    )
+    assert layer.get_color(0) is None
+    layer.data[0, 0] = 7  # drawn by hand, a class the model does not know
+    np.testing.assert_allclose(layer.get_color(7), 1)

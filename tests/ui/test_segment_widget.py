@@ -15,6 +15,7 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QApplication
 
 from napari_medai.core.errors import InputError
+from napari_medai.tasks.segmentation import Segmentation
 from napari_medai.ui.live import counted
 from napari_medai.ui.region import Region
 from napari_medai.ui.segment import SegmentWidget
@@ -522,10 +523,38 @@ def test_the_device_is_shown_with_the_reason(qtbot: Any, make_widget: Make) -> N
     ],
 )
 def test_counts_are_readable(count: int, model: str, text: str) -> None:
-    live: Any = SimpleNamespace(
-        model=model, result=SimpleNamespace(features={"index": range(count)})
+    found = Segmentation(np.zeros((1, 1)), "YX", {"index": np.arange(count)}, {})
+    assert counted(SimpleNamespace(model=model, result=found)) == text  # type: ignore[arg-type]
+
+
+def test_classes_are_measured() -> None:
+    features = {"voxels": np.array([1500, 0]), "volume_mm3": np.array([1234.5, 0])}
+    found = Segmentation(np.zeros((1, 1)), "YX", features, {}, classes=("front", "back"))
+    live: Any = SimpleNamespace(model="nuclei", result=found)
+    assert counted(live) == "front 1\u202f234 mm³, back 0 mm³"
+    del features["volume_mm3"]
+    assert counted(live) == "front 1\u202f500 pixels, back 0 pixels"
+
+
+def test_a_model_of_classes_shows_its_own_parameters(
+    qtbot: Any, make_widget: Make, viewer: ViewerModel, fake: Any
+) -> None:
+    notice = "Not a medical device; research use only."
+    fake.models.append(
+        replace(fake.models[0], name="organs", decoder="classes", config={"notice": notice})
     )
-    assert counted(live) == text
+    viewer.add_image(squares())
+    widget = make_widget()
+    assert not widget.objects.isHidden()
+    assert widget.params.controls["mirror"].isHidden()
+    assert widget.models.notice.isHidden()
+    widget.models.choose("organs")
+    assert widget.objects.isHidden()
+    assert not widget.params.controls["mirror"].isHidden()
+    assert (widget.models.notice.text(), widget.models.notice.isHidden()) == (notice, False)
+    widget.models.choose("nuclei")
+    assert not widget.objects.isHidden()
+    assert widget.models.notice.isHidden()
 
 
 @pytest.mark.screen

@@ -13,7 +13,7 @@ from napari_medai.core.errors import InputError
 from napari_medai.io.atomic import replacing
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, user_models_dir
-from napari_medai.tasks.train import Pair
+from napari_medai.tasks.pairs import Pair
 
 
 @dataclass(frozen=True, slots=True)

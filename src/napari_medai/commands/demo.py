@@ -20,7 +20,8 @@ from napari_medai.io.atomic import check_writable
 from napari_medai.io.images import read_image
 from napari_medai.io.units import unit_symbol
 from napari_medai.models.registry import find_model
-from napari_medai.tasks.segment import Segmentation, SegmentParams
+from napari_medai.tasks.segment import SegmentParams
+from napari_medai.tasks.segmentation import Segmentation
 from napari_medai.tasks.suitable import loaded_net
 
 SAMPLE = Path(__file__).parents[1] / "io" / "samples" / "nuclei_fluorescence.png"

@@ -23,7 +23,8 @@ from napari_medai.io.results import write_features_csv, write_overlay_png
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
 from napari_medai.tasks import assembly
-from napari_medai.tasks.segment import Segmentation, SegmentParams, segment_steps
+from napari_medai.tasks.segment import SegmentParams, segment_steps
+from napari_medai.tasks.segmentation import Segmentation
 
 ANYWHERE = ("device", "tile")
 """Parameters that do not change a result."""

@@ -35,7 +35,8 @@ from napari_medai.io.atomic import check_writable
 from napari_medai.io.images import find_images, read_image
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model
-from napari_medai.tasks.segment import Segmentation, SegmentParams
+from napari_medai.tasks.segment import SegmentParams
+from napari_medai.tasks.segmentation import Segmentation
 from napari_medai.tasks.suitable import loaded_net
 
 
@@ -169,7 +170,6 @@ def opened(path: Path, options: dict[str, Any]) -> AxesArray:
 
 
 def told_speed(result: Segmentation, image: AxesArray, seconds: float) -> str:
-    """Count, seconds and speed, in words."""
+    """What was found, seconds and speed, in words."""
     pixels = prod(n for axis, n in image.sizes.items() if axis != CHANNEL)
-    objects = "1 object" if result.count == 1 else f"{result.count} objects"
-    return f"{objects}, {seconds:.1f} s, {pixels / 1e6 / max(seconds, 1e-6):.2g} Mpx/s"
+    return f"{result.told}, {seconds:.1f} s, {pixels / 1e6 / max(seconds, 1e-6):.2g} Mpx/s"

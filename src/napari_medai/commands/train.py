@@ -19,6 +19,7 @@ from napari_medai.core.steps import Step, Steps
 from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
+from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import check_name
 from napari_medai.scripting import TRAINABLE, training_pairs
 from napari_medai.tasks.train import TrainParams, train_steps
@@ -33,7 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="their masks: files of the same names (or ending with _mask), 0 background, "
-        "a number an object",
+        "a number an object, or a class where --classes names them",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="what 1, 2, ... in the masks stand for, such as liver tumour: the model then finds "
+        "classes, not objects",
+    )
+    parser.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="with --classes: the values that become dark and bright in every image, such as "
+        "-160 240 for organs in CT; without it each image counts by its own mean and deviation",
     )
     parser.add_argument("--name", required=True, help="the name of the model, such as my-nuclei")
     parser.add_argument("--from", dest="start", metavar="MODEL", help="go on from this model")
@@ -49,13 +66,19 @@ def run(parsed: argparse.Namespace) -> int:
     params = params_from(parsed, TrainParams)
     start = None if parsed.start is None else find_model(parsed.start, parsed.task)
     checkpoint = _checkpoint(parsed)
-    training = {"name": parsed.name, "start": start and f"{start.name} {start.sha256[:12]}"}
+    training = {
+        "name": parsed.name,
+        "start": start and f"{start.name} {start.sha256[:12]}",
+        "classes": list(parsed.classes),
+        "window": parsed.window,
+    }
     if parsed.resume:
         checkpoint.check(training)
     # what a run that is gone on with has made so far is its own
     overwrite = parsed.overwrite or (parsed.resume and checkpoint.made(parsed.name))
     own_folder(parsed.name, overwrite=overwrite)
-    pairs = training_pairs(parsed.images, parsed.masks)
+    classes = bool(parsed.classes) or (start is not None and start.decoder == CLASSES)
+    pairs = training_pairs(parsed.images, parsed.masks, classes=classes)
     training["images"] = told_pairs(pairs)
     if parsed.resume:
         checkpoint.check(training)
@@ -68,6 +91,8 @@ def run(parsed: argparse.Namespace) -> int:
         params,
         name=parsed.name,
         start=start,
+        classes=parsed.classes,
+        window=None if parsed.window is None else tuple(parsed.window),
         checkpoint=checkpoint.path,
         overwrite=overwrite,
     )

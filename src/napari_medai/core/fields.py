@@ -1,7 +1,8 @@
 """The fields of a params class: the one home of each parameter's name, default, limits and help.
 
 A field's limits stand in its annotation: ``threshold: Annotated[float, {"min": 0, "max": 1}]``.
-Keys: ``min max step help label choices unit`` and ``zero`` (what the value 0 is shown as).
+Keys: ``min max step help label choices unit``, ``zero`` (what the value 0 is shown as) and
+``applies`` (the decoder of the only models that a parameter is for).
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Field:
     def help(self) -> str:
         return str(self.limits.get("help", self.limits.get("tooltip", "")))
 
+    def suits(self, decoder: str) -> bool:
+        """Whether it changes anything for models of this decoder."""
+        return self.limits.get("applies", decoder) == decoder
+
     @property
     def range(self) -> str:
         """The limits in words, ``"0.05 to 0.95"``; empty without."""
@@ -47,6 +52,8 @@ class Field:
         choices = self.limits.get("choices")
         if choices and value not in choices:
             raise InputError(f"{self.name} must be one of {', '.join(choices)}, got {value!r}")
+        if self.kind is bool and not isinstance(value, bool):
+            raise InputError(f"{self.name} must be True or False, got {value!r}")
         if self.kind not in (int, float):
             return value
         number = _number(value, self.kind)

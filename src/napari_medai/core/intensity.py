@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from math import ceil, prod
+from math import ceil, inf, prod
 from typing import Any
 
 import numpy as np
@@ -34,18 +34,84 @@ class Percentiles:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The values that become 0 and 1."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZScore:
+    """The mean becomes 0 and the standard deviation 1; values stay within ``clip`` of them.
+
+    Both are of the values other than 0 (which is what surrounds a masked head), and the highest
+    and lowest half percent do not count further than the others.
+    """
+
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.clip <= LIMIT:
+            raise InputError(
+                f"zscore must be a number of standard deviations from 0 to {LIMIT:g} to clip at, "
+                f"got {self.clip!r}; use for example 5"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedWindow:
+    """The same two values in every image, for scans in fixed units (CT, in Hounsfield units)."""
 
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        if not -inf < self.low < self.high < inf:
+            raise InputError(
+                f"a window must be two rising numbers, got {self.low!r} and {self.high!r}; "
+                "use for example -160 and 240 (HU)"
+            )
+
+
+Intensity = Percentiles | ZScore | FixedWindow
+"""How a model wants the intensity of images."""
+
+
+def intensity_of(setting: Mapping[str, Any]) -> Intensity:
+    """From the setting ``intensity`` of a model.
+
+    ``{"low": 1, "high": 99.8}`` are percentiles, ``{"zscore": 5}`` the standard deviations to clip
+    at, ``{"window": [-160, 240]}`` fixed values.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    try:
+        if set(setting) == {"zscore"}:
+            return ZScore(clip=setting["zscore"])
+        if set(setting) == {"window"}:
+            low, high = setting["window"]
+            return FixedWindow(low=low, high=high)
+        if set(setting) <= {"low", "high"}:
+            return Percentiles(**setting)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(
+        'intensity must be percentiles {"low", "high"}, {"zscore": clip} or '
+        f'{{"window": [low, high]}}, got {setting!r}'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values that become 0 and 1, and how far the others may go."""
+
+    low: float
+    high: float
+    least: float = -LIMIT
+    most: float = LIMIT
+
     def scaled(self, array: Any) -> np.ndarray:
         """``(array - low) / (high - low)``, float32, always finite.
 
-        NaN becomes 0, values beyond ``LIMIT`` and infinities are clamped; an empty range (a
-        constant image) gives zeros.
+        NaN becomes 0, values beyond ``least`` and ``most`` and infinities are clamped; an empty
+        range (a constant image) gives zeros.
         """
         array = np.asarray(array)
         span = self.high - self.low
@@ -59,14 +125,14 @@ class Range:
             values = array.astype(np.float64 if precise else np.float32)
             values -= self.low
             values *= factor
-        np.clip(values, -LIMIT, LIMIT, out=values)
+        np.clip(values, self.least, self.most, out=values)
         if array.dtype.kind == "f":
             values[np.isnan(values)] = 0.0
         return values.astype(np.float32, copy=False)
 
 
-def intensity_range(image: ArrayLike, percentiles: Percentiles | None = None) -> Range:
-    """The range between two percentiles of an image's finite values.
+def intensity_range(image: ArrayLike, intensity: Intensity | None = None) -> Range:
+    """The range of an image's finite values that a model is to see as 0 and 1.
 
     Of a large or lazy image about a million values are read, in small windows spread evenly over
     it, so that the answer does not depend on how the image is stored. Where the percentiles
@@ -78,7 +144,7 @@ def intensity_range(image: ArrayLike, percentiles: Percentiles | None = None) ->
     InputError
         If the image is empty or holds no finite value.
     """
-    percentiles = percentiles or Percentiles()
+    intensity = intensity or Percentiles()
     check_dtype(image.dtype)
     if prod(image.shape) == 0:
         raise InputError(
@@ -91,7 +157,11 @@ def intensity_range(image: ArrayLike, percentiles: Percentiles | None = None) ->
         raise InputError(
             "the image holds no finite value (all NaN or infinite); check how it was made or read"
         )
-    low, high = _ranked(values, percentiles.low), _ranked(values, percentiles.high)
+    if isinstance(intensity, FixedWindow):
+        return Range(intensity.low, intensity.high, 0.0, 1.0)
+    if isinstance(intensity, ZScore):
+        return _standard(values, intensity.clip)
+    low, high = _ranked(values, intensity.low), _ranked(values, intensity.high)
     if low == high:
         return Range(float(values.min()), float(values.max()))
     return Range(low, high)
@@ -160,6 +230,15 @@ def _finite(values: np.ndarray) -> np.ndarray:
         return values
     finite = np.isfinite(values)
     return values if finite.all() else values[finite]
+
+
+def _standard(values: np.ndarray, clip: float) -> Range:
+    """The mean and one standard deviation above it."""
+    shown = values[values != 0]
+    values = (shown if shown.size else values).astype(np.float64)
+    values = np.clip(values, _ranked(values, 0.5), _ranked(values, 99.5))
+    mean, deviation = float(values.mean()), float(values.std())
+    return Range(mean, mean + deviation, -clip, clip)
 
 
 def _ranked(values: np.ndarray, percent: float) -> float:

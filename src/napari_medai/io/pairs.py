@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
+from napari_medai.core.space import carried
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import find_images, read_image
 from napari_medai.io.tiff import image_name
@@ -68,19 +69,28 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def read_pair(image_path: Path, mask_path: Path) -> tuple[AxesArray, np.ndarray, str]:
-    """An image, the labels of its objects (its axes without ``C``) and its name.
+def read_pair(
+    image_path: Path, mask_path: Path, *, classes: bool = False
+) -> tuple[AxesArray, np.ndarray, str]:
+    """An image, its labels (its axes without ``C``) and its name.
 
-    The mask holds a whole number an object, 0 background. One with a single other value (0 and
-    1, 0 and 255) says only where objects are: each connected part of it becomes an object.
+    The mask holds a whole number an object or a class, 0 background. Where objects are wanted,
+    one with a single other value (0 and 1, 0 and 255) says only where they are: each connected
+    part of it becomes an object. Masks of volumes are laid onto the image's voxels.
 
     Raises
     ------
     InputError
         If a file cannot be read, or the mask does not fit the image or holds other numbers.
     """
-    image = _only(read_image(image_path), image_path).image
-    labels = _labels(_only(read_image(mask_path), mask_path), mask_path)
+    found = _only(read_image(image_path), image_path)
+    image, mask = found.image, _only(read_image(mask_path), mask_path)
+    labels = _labels(mask, mask_path, classes=classes)
+    if found.grid is not None and mask.grid is not None and labels.ndim == 3:
+        try:
+            labels = carried(labels, mask.grid, found.grid, [image.sizes[a] for a in "ZYX"])
+        except InputError as error:
+            raise InputError(f"the mask {mask_path.name}: {error}") from None
     shape = tuple(n for axis, n in image.sizes.items() if axis != CHANNEL)
     if labels.shape != shape:
         raise InputError(
@@ -118,7 +128,7 @@ def _only(images: list[ImageData], path: Path) -> ImageData:
     return images[0]
 
 
-def _labels(mask: ImageData, path: Path) -> np.ndarray:
+def _labels(mask: ImageData, path: Path, *, classes: bool) -> np.ndarray:
     from skimage.measure import label
 
     values = np.asarray(_without_colours(mask, path).levels[0])
@@ -132,7 +142,7 @@ def _labels(mask: ImageData, path: Path) -> np.ndarray:
         )
     labels = values.astype(np.int32)
     top = labels.max(initial=0)
-    if top in (1, 255) and bool(np.isin(labels, (0, top)).all()):
+    if not classes and top in (1, 255) and bool(np.isin(labels, (0, top)).all()):
         connected: Any = label
         return np.asarray(connected(labels, connectivity=1)).astype(np.int32)
     return labels

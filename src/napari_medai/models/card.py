@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_medai.core.intensity import FixedWindow, Intensity, ZScore, intensity_of
+from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import ModelSpec
 
 
@@ -14,6 +16,7 @@ def card_text(spec: ModelSpec) -> str:
     parts = [
         f"# {spec.title}",
         spec.description,
+        f"**{config['notice']}**" if config.get("notice") else "",
         _section("Use", _use(spec)),
         _section("What it expects", _table(_expects(spec))),
         _section("Limits", config.get("limits")),
@@ -38,6 +41,8 @@ def summary_line(spec: ModelSpec) -> str:
     ]
     if spec.config.get("diameter"):
         facts.append(f"objects about {spec.config['diameter']:g} px")
+    if spec.config.get("decoder") == CLASSES:
+        facts.append(", ".join(class_names(spec.config)))
     first = spec.description.strip().splitlines()[0] if spec.description.strip() else ""
     return " · ".join(facts) + f": {first}"
 
@@ -56,16 +61,33 @@ def _expects(spec: ModelSpec) -> dict[str, Any]:
     config = spec.config
     size = config.get("pixel_size")
     sizes = size if isinstance(size, list) else [size]
-    intensity = config["intensity"]
     return {
         "axes": spec.axes,
         "channels": ", ".join(spec.channels_in),
         "object diameter": f"{config['diameter']:g} px" if config.get("diameter") else None,
         "pixel size": " × ".join(f"{step:g}" for step in sizes) + " µm" if size else None,
-        "intensity": f"percentiles {intensity['low']:g} and {intensity['high']:g} become 0 and 1",
-        "classes": ", ".join(map(str, config.get("classes") or [])),
+        "spacing": " × ".join(f"{n:g}" for n in config.get("spacing") or []) + " mm (resampled to)"
+        if config.get("spacing")
+        else None,
+        "intensity": _intensity(intensity_of(config["intensity"])),
+        "classes": ", ".join(class_names(config)),
         "output channels": ", ".join(spec.channels_out),
     }
+
+
+def class_names(config: Mapping[str, Any]) -> list[str]:
+    """The names of a model's classes, without the background."""
+    return [str(c["name"] if isinstance(c, Mapping) else c) for c in config.get("classes") or []]
+
+
+def _intensity(intensity: Intensity) -> str:
+    match intensity:
+        case ZScore(clip=clip):
+            return f"z-score of the values other than 0, clipped at ±{clip:g}"
+        case FixedWindow(low=low, high=high):
+            return f"{low:g} and {high:g} become 0 and 1, values beyond are clipped"
+        case _:
+            return f"percentiles {intensity.low:g} and {intensity.high:g} become 0 and 1"
 
 
 def _section(title: str, text: str | None) -> str:

@@ -51,6 +51,11 @@ class Model:
         return self.spec.axes
 
     @property
+    def decoder(self) -> str:
+        """What turns the net's maps into results."""
+        return str(self.spec.config.get("decoder", ""))
+
+    @property
     def channels(self) -> int:
         """Input channels."""
         return len(self.spec.channels_in)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from napari_medai.core.errors import InputError
+from napari_medai.core.intensity import FixedWindow, Intensity, ZScore, intensity_of
 from napari_medai.models.architecture import DEFAULTS
 from napari_medai.models.settings import number
 from napari_medai.models.spec import Architecture, ModelSpec
@@ -225,19 +226,33 @@ def _input(spec: ModelSpec, files: Mapping[str, str]) -> dict[str, Any]:
     for axis, stride, halo in zip(_space(spec), spec.stride, halos, strict=True):
         least = stride * (2 * halo // stride + 1)
         axes.append(axis | {"size": {"min": least, "step": stride}})
-    low, high = spec.config["intensity"]["low"], spec.config["intensity"]["high"]
     # jointly over channels, so that colours stay
-    kwargs = {
-        "axes": ["channel", *(axis["id"] for axis in axes[2:])],
-        "min_percentile": low,
-        "max_percentile": high,
-    }
+    together = ["channel", *(axis["id"] for axis in axes[2:])]
     return {
         "id": "input",
         "axes": axes,
         "data": {"type": "float32"},
-        "preprocessing": [{"id": "scale_range", "kwargs": kwargs}],
+        "preprocessing": _preprocessing(intensity_of(spec.config["intensity"]), together),
     } | _test_tensor("test_input.npy", files)
+
+
+def _preprocessing(intensity: Intensity, axes: list[str]) -> list[dict[str, Any]]:
+    """The steps of the format that come nearest: its z-score counts zeros and extremes too."""
+    if isinstance(intensity, ZScore):
+        clip = {"min": -intensity.clip, "max": intensity.clip}
+        return [
+            {"id": "zero_mean_unit_variance", "kwargs": {"axes": axes}},
+            {"id": "clip", "kwargs": clip},
+        ]
+    if isinstance(intensity, FixedWindow):
+        low, high = float(intensity.low), float(intensity.high)
+        scale = {"gain": 1 / (high - low), "offset": -low / (high - low)}
+        return [
+            {"id": "clip", "kwargs": {"min": low, "max": high}},
+            {"id": "scale_linear", "kwargs": scale},
+        ]
+    percentiles = {"min_percentile": intensity.low, "max_percentile": intensity.high}
+    return [{"id": "scale_range", "kwargs": {"axes": axes, **percentiles}}]
 
 
 def _output(spec: ModelSpec, files: Mapping[str, str]) -> dict[str, Any]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from napari_medai.core.axes import SPACE
 from napari_medai.core.errors import InputError
+from napari_medai.core.intensity import intensity_of
 
-NEEDED = {"segment": ("decoder", "diameter")}
-"""What the settings of a task's model must hold."""
-DECODERS = {"segment": "centre votes"}
+VOTES, CLASSES = "centre votes", "classes"
+DECODERS = {"segment": (VOTES, CLASSES)}
 """What turns a net's maps into the results of a task."""
+NEEDED = {"segment": ("decoder",)}
+"""What the settings of a task's model must hold, and besides, by its decoder:"""
+NEEDED_BY = {VOTES: ("diameter",), CLASSES: ("classes",)}
+
+_COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 
 
 def number(value: Any) -> bool:
@@ -23,35 +30,52 @@ def check_settings(task: str, settings: Mapping[str, Any], *, space: int) -> Non
 
     Keys that no rule names may hold anything.
     """
-    missing = [key for key in NEEDED.get(task, ()) if key not in settings]
+    decoder = settings.get("decoder", VOTES)
+    own = NEEDED_BY.get(decoder, ()) if task in DECODERS and isinstance(decoder, str) else ()
+    missing = [key for key in (*NEEDED.get(task, ()), *own) if key not in settings]
     if missing:
         raise InputError(f"the settings of the model (config: medai:) lack {', '.join(missing)}")
-    for key, (holds, wanted) in _rules(task, space).items():
+    rules = _rules(task, space)
+    if decoder == CLASSES and task in DECODERS:
+        rules["classes"] = (_are_classes, 'a list of {"name": text, "colour": "#rrggbb"}')
+    for key, (holds, wanted) in rules.items():
         if key in settings and not holds(settings[key]):
             raise InputError(f"{key} must be {wanted}, got {settings[key]!r}")
 
 
 def _rules(task: str, space: int) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    decoder = DECODERS.get(task)
+    decoders = DECODERS.get(task, ())
     part = (lambda v: number(v) and 0 <= v <= 1, "between 0 and 1")
     text = (lambda v: isinstance(v, str), "a text")
     mapping = (lambda v: isinstance(v, Mapping), "a mapping")
     return {
-        "intensity": (_is_intensity, "percentiles low < high"),
+        "intensity": (
+            _is_intensity,
+            'percentiles low < high, {"zscore": clip} or {"window": [low, high]}',
+        ),
         "decoder": (
-            lambda v: isinstance(v, str) and v == (decoder or v),
-            repr(decoder) if decoder else "a name",
+            lambda v: isinstance(v, str) and (not decoders or v in decoders),
+            " or ".join(map(repr, decoders)) or "a name",
         ),
         "diameter": (_is_positive, "a positive number of pixels"),
         "zoom_range": (lambda v: number(v) and 1 <= v < 1e6, "a factor of 1 or more"),
         "anisotropy": (_is_positive, "a positive number"),
         "pixel_size": (lambda v: _is_size(v, space), f"1 or {space} positive micrometers"),
+        "spacing": (
+            lambda v: isinstance(v, list) and len(v) == space and all(map(_is_positive, v)),
+            f"{space} positive numbers of millimetres",
+        ),
+        "mirror": (
+            lambda v: isinstance(v, str) and set(v) <= set(SPACE[-space:]),
+            f"some of the axes {SPACE[-space:]}",
+        ),
         "threshold": (lambda v: number(v) and 0 < v < 1, "above 0 and below 1"),
         "min_size": part,
         "min_score": part,
         "classes": (lambda v: isinstance(v, list), "a list"),
         "recipe": mapping,
         "scores": mapping,
+        "notice": text,
         "training_data": text,
         "limits": text,
     }
@@ -67,9 +91,27 @@ def _is_size(value: Any, space: int) -> bool:
 
 
 def _is_intensity(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    values = [n for v in value.values() for n in (v if isinstance(v, list) else [v])]
+    if not all(map(number, values)) or len(values) != (1 if "zscore" in value else 2):
+        return False
+    try:
+        intensity_of(value)
+    except InputError:
+        return False
+    return True
+
+
+def _are_classes(value: Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    if not all(isinstance(entry, Mapping) and entry.get("name") for entry in value):
+        return False
+    names = [entry["name"] for entry in value]
+    colours = [entry.get("colour", "#000000") for entry in value]
     return (
-        isinstance(value, Mapping)
-        and set(value) == {"low", "high"}
-        and all(map(number, value.values()))
-        and 0 <= value["low"] < value["high"] <= 100
+        all(isinstance(name, str) for name in names)
+        and len(set(names)) == len(names)
+        and all(isinstance(c, str) and _COLOUR.fullmatch(c) is not None for c in colours)
     )

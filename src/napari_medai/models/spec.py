@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_medai.core.errors import InputError
 from napari_medai.models.architecture import Architecture, check_agreement, check_architecture
-from napari_medai.models.settings import check_settings
+from napari_medai.models.settings import CLASSES, check_settings
 
 __all__ = ["TASKS", "Architecture", "ModelSpec", "check_name", "is_name", "plain"]
 
@@ -38,13 +38,18 @@ class ModelSpec:
         Border of the output that lacks context, in pixels, one number a spatial axis; empty
         when not stated. For programs that tile; ours ask the net.
     config
-        What the format has no word for, kept under ``config: medai:``. ``decoder`` and
-        ``diameter`` (typical object, in pixels; both needed to segment), ``zoom_range`` (factor
+        What the format has no word for, kept under ``config: medai:``. To segment, a ``decoder``:
+        ``"centre votes"`` for objects, which needs their ``diameter`` (a typical one, in pixels),
+        or ``"classes"``, which needs ``classes`` (a list of ``{name, colour}`` without the
+        background) and may have the ``spacing`` that images are resampled to (millimetres, one a
+        spatial axis) and the axes along which they may be mirrored (``mirror``). ``zoom_range``
+        (factor
         within which objects of other sizes are known), ``anisotropy`` (step along z over that in
         the plane), ``pixel_size`` (micrometer, a number or one a spatial axis), ``intensity``
-        (percentiles ``{low, high}`` that become 0 and 1), ``recipe``, ``scores`` (figures, or
-        figures a kind of image), ``training_data`` and ``limits`` (texts), and anything else
-        that is plain. Entries that are None are left out.
+        (see `napari_medai.core.intensity.intensity_of`), ``recipe``, ``scores`` (figures, or
+        figures a kind of image), ``training_data``, ``limits`` and ``notice`` (texts; the last
+        one stands wherever the model is chosen), and anything else that is plain. Entries that
+        are None are left out.
     licence
         SPDX identifier; empty when not stated.
     authors, cite
@@ -170,7 +175,14 @@ def _check_shape(spec: ModelSpec) -> None:
     for names in (spec.channels_in, spec.channels_out):
         if not names or len(set(names)) != len(names) or not all(names):
             raise InputError(f"channels need different names, got {names!r}")
-    if spec.task == "segment" and len(spec.channels_out) != 2 + space:
+    if spec.config.get("decoder") == CLASSES and isinstance(spec.config.get("classes"), list):
+        count = 1 + len(spec.config["classes"])
+        if len(spec.channels_out) != count:
+            raise InputError(
+                f"a model of {count - 1} classes has {count} output channels (background first), "
+                f"got {len(spec.channels_out)}"
+            )
+    elif spec.task == "segment" and len(spec.channels_out) != 2 + space:
         raise InputError(
             f"a model that segments in {space}D has {2 + space} output channels (foreground, "
             f"distance, {space} offsets), got {len(spec.channels_out)}"

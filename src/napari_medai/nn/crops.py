@@ -2,7 +2,7 @@
 
 Every crop is cut from its image in one interpolation (zoom, rotation, flip, stretch, shift), so
 nothing is blurred twice. Works in 2D and 3D; in 3D the plane turns and z only flips, because
-slices are rarely as fine as pixels.
+slices are rarely as fine as pixels, unless a `Geometry` tilts volumes instead.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -24,7 +25,10 @@ class Geometry:
     zoom: float = 1.6
     stretch: float = 1.12
     turn: bool = True
-    flip: bool = True
+    flip: bool | tuple[int, ...] = True
+    """Whether axes may be reversed; or which of them, where the others know up from down."""
+    tilt: float = 0.0
+    """The largest angle (radians) about each axis, for what always lies much the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class Appearance:
     gray: float = 0.2
     colour: float = 0.5
     shade: float = 0.3
+    coarse: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +63,27 @@ def random_window(
     shape: tuple[int, ...],
     *,
     size: tuple[int, ...],
-    zoom: float,
+    zoom: float | Sequence[float],
     geometry: Geometry,
     focus: np.ndarray | None = None,
 ) -> Window:
-    """A window of ``size`` target pixels, ``zoom`` target pixels to a source pixel.
+    """A window of ``size`` target pixels, ``zoom`` target pixels to a source pixel (of each axis).
 
     The zoom is varied within a factor of ``geometry.zoom``; the window lies around ``focus``
     (source pixels) or anywhere in the image.
     """
     ndim = len(shape)
-    zooms = np.full(ndim, zoom * math.exp(rng.uniform(-1, 1) * math.log(geometry.zoom)))
-    zooms *= np.exp(rng.uniform(-1, 1, ndim) * math.log(geometry.stretch))
+    own = np.ones(ndim) * np.asarray(zoom, dtype=float)
+    change = np.full(ndim, math.exp(rng.uniform(-1, 1) * math.log(geometry.zoom)))
+    change *= np.exp(rng.uniform(-1, 1, ndim) * math.log(geometry.stretch))
     if geometry.flip:
-        zooms *= rng.choice([-1.0, 1.0], ndim)
-    matrix = np.diag(1 / zooms)
-    if geometry.turn:
-        angle = rng.uniform(0, 2 * math.pi)
-        turn = np.eye(ndim)
-        turn[-2:, -2:] = [
-            [math.cos(angle), -math.sin(angle)],
-            [math.sin(angle), math.cos(angle)],
-        ]
-        matrix = turn @ matrix
+        signs = rng.choice([-1.0, 1.0], ndim)
+        if not isinstance(geometry.flip, bool):
+            signs[[axis for axis in range(ndim) if axis not in geometry.flip]] = 1.0
+        change *= signs
+    # Turned between the two, where pixels are as long along every axis.
+    matrix = np.diag(1 / own) @ _rotation(rng, ndim, geometry) @ np.diag(1 / change)
+    zooms = own * change
     reach = np.minimum(np.abs(matrix) @ (np.array(size) / 2) * 0.8, np.array(shape) / 2)
     if focus is None:
         centre = rng.uniform(reach, np.array(shape) - reach)
@@ -88,6 +91,27 @@ def random_window(
         jitter = rng.uniform(-0.4, 0.4, ndim) * np.array(size) / np.abs(zooms)
         centre = np.clip(focus + jitter, reach, np.array(shape) - reach)
     return Window(centre, matrix, size)
+
+
+def _rotation(rng: np.random.Generator, ndim: int, geometry: Geometry) -> np.ndarray:
+    """A turn of the plane by any angle, then tilts about each axis."""
+    rotation = np.eye(ndim)
+    if geometry.turn:
+        rotation = _turned(ndim, (ndim - 2, ndim - 1), rng.uniform(0, 2 * math.pi))
+    if geometry.tilt:
+        for plane in combinations(range(ndim), 2):
+            angle = rng.uniform(-geometry.tilt, geometry.tilt)
+            rotation = rotation @ _turned(ndim, plane, angle)
+    return rotation
+
+
+def _turned(ndim: int, plane: tuple[int, int], angle: float) -> np.ndarray:
+    turn = np.eye(ndim)
+    turn[np.ix_(plane, plane)] = [
+        [math.cos(angle), -math.sin(angle)],
+        [math.sin(angle), math.cos(angle)],
+    ]
+    return turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +202,8 @@ def varied(image: Tensor, rng: np.random.Generator, appearance: Appearance) -> T
         image = image.clamp(0, 4).pow(power)
     if happens(appearance.blur):
         image = _blurred(image, sigma=float(rng.uniform(0.5, 1.6)))
+    if appearance.coarse and happens(appearance.coarse):
+        image = _coarse(image, factor=float(rng.uniform(1.2, 2.0)))
     if happens(appearance.shade):
         image = image * _shade(rng, image.shape[1:])
     if happens(appearance.gain):
@@ -199,6 +225,15 @@ def _blurred(image: Tensor, *, sigma: float) -> Tensor:
     flat = functional.conv2d(flat, line.reshape(1, 1, -1, 1))
     flat = functional.conv2d(flat, line.reshape(1, 1, 1, -1))
     return flat.reshape(image.shape)
+
+
+def _coarse(image: Tensor, *, factor: float) -> Tensor:
+    """As if taken with pixels so many times as long, then interpolated."""
+    size = [max(2, round(n / factor)) for n in image.shape[1:]]
+    mode = "bilinear" if image.ndim == 3 else "trilinear"
+    low = functional.interpolate(image[None], size=size, mode=mode, align_corners=False)
+    back = functional.interpolate(low, size=image.shape[1:], mode=mode, align_corners=False)
+    return back[0]
 
 
 def _shade(rng: np.random.Generator, shape: Sequence[int]) -> Tensor:

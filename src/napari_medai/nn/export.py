@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_medai.core.intensity import FixedWindow, Intensity, ZScore
+
 
 @dataclass(frozen=True, slots=True)
 class NetFiles:
@@ -26,18 +28,18 @@ class NetFiles:
     version: str
 
 
-def exported(net: nn.Module, folder: Path, *, low: float, high: float) -> NetFiles:
+def exported(net: nn.Module, folder: Path, *, intensity: Intensity) -> NetFiles:
     """Write a net's files into a folder.
 
-    The net itself gets the weights that a reader will have: those rounded to float16. ``low`` and
-    ``high`` are the percentiles that its inputs are normalised with.
+    The net itself gets the weights that a reader will have: those rounded to float16.
+    ``intensity`` is how its inputs are normalised.
     """
     net = net.eval().cpu()
     state = {name: _half(value) for name, value in net.state_dict().items()}
     net.load_state_dict({name: _whole(value) for name, value in state.items()})
     weights = folder / "weights.pt"
     torch.save(state, weights)
-    raw, ready = _test_images(net, low, high)
+    raw, ready = _test_images(net, intensity)
     script = folder / "torchscript.pt"
     with torch.inference_mode(), warnings.catch_warnings():
         # Tracing warns of Python numbers (strides), which are constants of the architecture, and
@@ -49,17 +51,28 @@ def exported(net: nn.Module, folder: Path, *, low: float, high: float) -> NetFil
     return NetFiles(weights, script, raw, output.numpy(), torch.__version__.split("+")[0])
 
 
-def _test_images(net: nn.Module, low: float, high: float) -> tuple[np.ndarray, torch.Tensor]:
+def _test_images(net: nn.Module, intensity: Intensity) -> tuple[np.ndarray, torch.Tensor]:
     """A smooth random image, raw (uint8) and normalised, of a few strides a side."""
     rng = np.random.default_rng(0)
     size = [4 * int(s) for s in net.stride]  # type: ignore[union-attr]
     coarse = torch.from_numpy(rng.random((1, int(net.channels_in), *(8 for _ in size))))  # type: ignore[arg-type]
     mode = "bicubic" if len(size) == 2 else "trilinear"
     smooth = nn.functional.interpolate(coarse, size=size, mode=mode, align_corners=False)
-    raw = (smooth.clamp(0, 1) * 255).round().numpy().astype(np.uint8)
-    dark, bright = np.percentile(raw, [low, high])
-    ready = ((raw - dark) / (bright - dark + 1e-6)).astype(np.float32)
-    return raw, torch.from_numpy(ready)
+    raw = (smooth.clamp(0.01, 1) * 255).round().numpy().astype(np.uint8)
+    return raw, torch.from_numpy(_by_the_format(raw, intensity))
+
+
+def _by_the_format(raw: np.ndarray, intensity: Intensity) -> np.ndarray:
+    """Normalised as the package's ``preprocessing`` says, in the words of the format."""
+    values = raw.astype(np.float64)
+    if isinstance(intensity, ZScore):
+        values = (values - values.mean()) / (values.std() + 1e-6)
+        return values.clip(-intensity.clip, intensity.clip).astype(np.float32)
+    if isinstance(intensity, FixedWindow):
+        values = (values - intensity.low) / (intensity.high - intensity.low)
+        return values.clip(0, 1).astype(np.float32)
+    dark, bright = np.percentile(values, [intensity.low, intensity.high])
+    return ((values - dark) / (bright - dark + 1e-6)).astype(np.float32)
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:

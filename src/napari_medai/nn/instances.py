@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_medai.core.intensity import Percentiles, intensity_range
+from napari_medai.core.intensity import Intensity, intensity_range
 from napari_medai.core.metrics import IOUS, matchings, mean_average_precision
 from napari_medai.core.scale import Scale
 from napari_medai.nn import crops
@@ -46,7 +46,7 @@ class Example:
         image: np.ndarray,
         labels: np.ndarray,
         *,
-        percentiles: Percentiles,
+        intensity: Intensity,
         weight: float | None = None,
         anisotropy: float = 1.0,
     ) -> Example:
@@ -54,7 +54,7 @@ class Example:
 
         Without a ``weight``, an image counts by its number of objects.
         """
-        ready = intensity_range(image, percentiles).scaled(image)
+        ready = intensity_range(image, intensity).scaled(image)
         _, labels = np.unique(np.append(labels, 0), return_inverse=True)
         labels = labels[:-1].reshape(image.shape[1:]).astype(np.int32)
         count = int(labels.max())

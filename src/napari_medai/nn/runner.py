@@ -82,7 +82,7 @@ class ScoreNet:
         images = self._zoomed(images)
         images = images.expand(-1, int(self.net.channels_in), *images.shape[2:])  # type: ignore[arg-type]
         scores = self.backend(_padded(images, self.net.stride))  # type: ignore[arg-type]
-        scores = _cropped(scores, images.shape[2:])
+        scores = cropped(scores, images.shape[2:])
         return self._unzoomed(scores, size)
 
     def fallback(self) -> ScoreNet | None:
@@ -129,7 +129,7 @@ class ScoreNet:
         if not self._is_zoomed:
             return scores
         scores = _resized(scores, self._whole(size), smooth=False)
-        return _cropped(scores, size)
+        return cropped(scores, size)
 
 
 def score_net(
@@ -237,7 +237,7 @@ def _padded(images: Tensor, stride: Sequence[int]) -> Tensor:
     return functional.pad(images, _ends(ends), mode="replicate") if any(ends) else images
 
 
-def _cropped(images: Tensor, size: Sequence[int]) -> Tensor:
+def cropped(images: Tensor, size: Sequence[int]) -> Tensor:
     """The near corner of this size along the last axes."""
     for axis, n in enumerate(size, start=images.ndim - len(size)):
         images = images.narrow(axis, 0, n)

@@ -86,8 +86,8 @@ class Run:
         self.device = device
         self.checkpoint = checkpoint
         self.net = net.to(device=device)
-        if device.type == "cpu" and _is_2d(net):
-            self.net = self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layout = _layout(net, device)
+        self.net = self.net.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -128,9 +128,7 @@ class Run:
     def _optimise(self, progress: float) -> float:
         """One optimiser step at this point (0 to 1) of the schedule; returns the loss."""
         inputs, targets = self.objective.batch(self.rng, self.schedule.batch)
-        inputs = inputs.to(self.device)
-        if inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = inputs.to(self.device).contiguous(memory_format=self.layout)
         targets = {name: value.to(self.device) for name, value in targets.items()}
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate * _rate(progress)
@@ -247,5 +245,8 @@ def _state(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
 
 
-def _is_2d(net: nn.Module) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in net.modules())
+def _layout(net: nn.Module, device: torch.device) -> torch.memory_format:
+    """How arrays lie in memory: channels last is faster, for volumes on the CPU alone."""
+    if any(isinstance(module, nn.Conv2d) for module in net.modules()):
+        return torch.channels_last
+    return torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format

@@ -19,6 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+AUXILIARY = "auxiliary."
+"""What the names of the weights begin with that only training needs."""
+
 
 class UNet(nn.Module):
     """Image in, ``channels_out`` maps of the same size out.
@@ -36,6 +39,10 @@ class UNet(nn.Module):
         Factor of the folding at input and output, one number or one an axis; 1 does not fold.
     pool
         Factor between levels, one number or one an axis (1 keeps an axis: thick slices).
+    auxiliary
+        How many levels below the finest answer too, in training only (deep supervision): their
+        maps, repeated to full size, follow the others as further channels. The weights of their
+        heads begin with `AUXILIARY` and are not needed to predict.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class UNet(nn.Module):
         widths: Sequence[int] = (32, 64, 96, 128),
         shuffle: int | Sequence[int] = 1,
         pool: int | Sequence[int] = 2,
+        auxiliary: int = 0,
     ) -> None:
         super().__init__()
         if ndim not in (2, 3):
@@ -64,11 +72,18 @@ class UNet(nn.Module):
         self.lateral = nn.ModuleList(conv(b, a, 1, bias=False) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Block(ndim, a, a) for a in widths[:-1])
         self.head = conv(widths[0], channels_out * folded, 1)
+        most = max(0, self.levels - 2)
+        if not 0 <= auxiliary <= most:
+            raise ValueError(f"auxiliary must be from 0 to {most}, got {auxiliary}")
+        self.auxiliary = nn.ModuleList(
+            conv(width, channels_out, 1) for width in widths[1 : auxiliary + 1]
+        )
         for module in self.modules():
             if isinstance(module, conv):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        for head in (self.head, *self.auxiliary):
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -91,7 +106,8 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.stem(_folded(image, self.fold))
-        skips = []
+        skips: list[Tensor] = []
+        coarse: list[Tensor] = []
         for block in self.down:
             skips.append(x)
             x = block(_POOL[self.ndim](x, self.pool))
@@ -99,7 +115,13 @@ class UNet(nn.Module):
             x = self.lateral[level](x)
             x = skips[level] + functional.interpolate(x, scale_factor=[float(p) for p in self.pool])
             x = self.up[level](x)
-        return _unfolded(self.head(x), self.fold)
+            if self.training and 0 < level <= len(self.auxiliary):
+                coarse.append(self.auxiliary[level - 1](x))
+        maps = _unfolded(self.head(x), self.fold)
+        if not coarse:
+            return maps
+        size = maps.shape[2:]
+        return torch.cat([maps, *(functional.interpolate(c, size) for c in reversed(coarse))], 1)
 
 
 class Block(nn.Module):

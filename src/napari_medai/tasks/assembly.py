@@ -106,14 +106,14 @@ class Assembly:
         self.oversized = 0
         self._last = 0
         if out is None and 4 * prod(layout.shape) > LARGEST_IN_MEMORY:
-            out = _temporary_store()
+            out = temporary_store()
         self._out = out
         self._array: Any = None
         self._canvas: LabelCanvas | None = None
         self._linker: SliceLinker | None = None
         self._pending: list[tuple[np.ndarray, Sums]] = []
         if out is not None:
-            self._array = new_label_store(out, layout.shape, _chunks(layout))
+            self._array = new_label_store(out, layout.shape, chunks_of(layout))
         elif layout.count > 1:
             self._array = np.zeros(layout.shape, np.int32)
 
@@ -152,7 +152,7 @@ class Assembly:
             table = np.pad(linked, (0, len(table) - len(linked))).astype(np.int64)
         table = np.where(table > 0, table + self._last, 0)
         if table[-1] != canvas.count:
-            for window in _bands(plane.shape):
+            for window in bands(plane.shape):
                 write_labels(plane, window, table[np.asarray(plane[window])])
         if self._linker is None:
             self._last += canvas.count
@@ -206,7 +206,7 @@ class Assembly:
                 corner=[part.start for part in window],
                 within=self._within(position),
             )
-            for window in _bands(plane.shape)
+            for window in bands(plane.shape)
         )
         self._pending.append((np.append(0, self._first(final, joined)), reduce(add, parts)))
 
@@ -249,7 +249,7 @@ class PlaneView:
         return tuple(key.values())
 
 
-def _bands(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+def bands(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Windows that cover an array, of about `BAND` pixels each, along the stored pieces."""
     rows = max(1, min(shape[0], CHUNK, BAND // prod(shape[2:])))
     columns = max(1, BAND // (rows * prod(shape[2:])))
@@ -260,14 +260,15 @@ def _bands(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
         yield slice(top, bottom), slice(left, right), *rest
 
 
-def _chunks(layout: Layout) -> list[int]:
+def chunks_of(layout: Layout) -> list[int]:
     """Chunks of a label store: never across planes, which are written one by one."""
     edge = CHUNK if len(layout.space) == 2 else CHUNK // 4
     sizes = layout.image.sizes
     return [min(sizes[a], edge) if a in layout.space else 1 for a in layout.axes]
 
 
-def _temporary_store() -> Path:
+def temporary_store() -> Path:
+    """Where a zarr array may be made that goes with the process."""
     folder = Path(tempfile.mkdtemp(prefix="napari-medai-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder / "labels.zarr"

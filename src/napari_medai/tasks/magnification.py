@@ -20,6 +20,7 @@ from napari_medai.core.predict import predict
 from napari_medai.core.scale import LARGEST, SMALLEST, Scale
 from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.core.tiling import Window
+from napari_medai.tasks.spacing import MICROMETRES
 from napari_medai.tasks.suitable import image_range, normalised_reader
 
 if TYPE_CHECKING:
@@ -40,14 +41,6 @@ ENLARGE, SHRINK = 1.33, 0.5
 are, because those too small are not found."""
 LEAST_SCORE = 0.6
 """What is found with a lower score is not measured."""
-MICROMETRES = {
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "inch": 25_400.0,
-    "meter": 1e6,
-}
 
 
 @dataclass(frozen=True, slots=True)

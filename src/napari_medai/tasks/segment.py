@@ -1,7 +1,8 @@
-"""Segment: which pixels belong to which object.
+"""Segment: which pixels belong to which object, or to which class.
 
-The whole recipe: normalise, find the magnification, score tiles, decode scores into objects,
-stitch blocks, link slices, measure. Arrays in, a `Segmentation` out; napari is not needed.
+The whole recipe for objects: normalise, find the magnification, score tiles, decode scores into
+objects, stitch blocks, link slices, measure. That for classes is `napari_medai.tasks.classes`.
+Arrays in, a `Segmentation` out; napari is not needed.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL, SPACE, ArrayLike, AxesArray
+from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.fields import settle
 from napari_medai.core.intensity import Range
 from napari_medai.core.memory import give_back
 from napari_medai.core.predict import predict
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.core.tiling import Block, plan_blocks
+from napari_medai.models.settings import CLASSES, VOTES
 from napari_medai.tasks.assembly import Assembly, Decode, Layout
+from napari_medai.tasks.brightness import stack_range
+from napari_medai.tasks.classes import class_steps
 from napari_medai.tasks.magnification import Magnification, magnification_of
 from napari_medai.tasks.record import run_record
+from napari_medai.tasks.segmentation import Scores, Segmentation
 from napari_medai.tasks.suitable import (
     check_suited,
-    image_range,
     loaded_net,
     normalised_reader,
     pixels,
@@ -49,7 +53,10 @@ LARGEST_KEPT = 1 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentParams:
-    """How an image becomes objects."""
+    """How an image becomes objects or classes.
+
+    What applies to the models of one decoder alone (``applies``) is ignored by those of another.
+    """
 
     threshold: Annotated[
         float,
@@ -59,6 +66,7 @@ class SegmentParams:
             "step": 0.01,
             "help": "How sure the model must be that a pixel belongs to an object; "
             "lower finds more and larger objects",
+            "applies": VOTES,
         },
     ] = 0.5
     min_size: Annotated[
@@ -69,6 +77,7 @@ class SegmentParams:
             "step": 0.01,
             "label": "Minimum size",
             "help": "The smallest object kept, as a part of a typical object's area (or volume)",
+            "applies": VOTES,
         },
     ] = 0.1
     min_score: Annotated[
@@ -80,6 +89,7 @@ class SegmentParams:
             "label": "Minimum score",
             "help": "How sure the model must be of a whole object (its mean foreground "
             "probability) for it to be kept",
+            "applies": VOTES,
         },
     ] = 0.75
     diameter: Annotated[
@@ -91,8 +101,16 @@ class SegmentParams:
             "unit": "px",
             "zero": "estimated",
             "help": "Diameter of a typical object in pixels; 0 estimates it from the image",
+            "applies": VOTES,
         },
     ] = 0.0
+    mirror: Annotated[
+        bool,
+        {
+            "help": "Look at the image mirrored too, and average: slower, a little more exact",
+            "applies": CLASSES,
+        },
+    ] = False
     device: Annotated[
         str,
         {"choices": ("auto", "cuda", "mps", "cpu"), "help": "Where to compute; auto: the fastest"},
@@ -122,28 +140,6 @@ class SegmentParams:
         settle(self)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """The objects of an image.
-
-    ``labels`` holds integers over ``axes`` (those of the image without ``C``), 0 background,
-    every object with a number of its own, also across frames; an array, or zarr when large.
-    ``features`` are columns of one value an object, ``index`` its label. ``record`` says how the
-    result was made. ``scores`` allow `redecoded`; None where they would take too much memory.
-    """
-
-    labels: ArrayLike
-    axes: str
-    features: dict[str, np.ndarray]
-    record: dict[str, Any]
-    scores: Scores | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def count(self) -> int:
-        return len(self.features["index"])
-
-
 def segment_steps(
     image: AxesArray,
     model: Model,
@@ -152,7 +148,7 @@ def segment_steps(
     out: Path | None = None,
     keep_scores: bool = False,
 ) -> Steps[Segmentation]:
-    """Segment every plane (or volume, with a 3D model) of an image.
+    """Segment every plane (or volume, with a 3D model) of an image, into objects or classes.
 
     Other axes are worked through one by one; the slices of a z-stack seen by a 2D model are
     linked into 3D objects. ``out`` is a folder to be made for the labels (zarr), for results
@@ -164,6 +160,8 @@ def segment_steps(
     InputError
         If the image or the parameters do not suit the model; its text says what to do.
     """
+    if model.decoder == CLASSES:
+        return (yield from class_steps(image, model, params, out=out))
     began = time.perf_counter()
     check_suited(image, model)
     yield Step(0, 0, f"loading {model.name}")
@@ -205,7 +203,7 @@ def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation
     """
     scores = segmentation.scores
     if scores is None:
-        raise InputError("the scores of this result were too large to keep; run it again")
+        raise InputError("the scores of this result were not kept; run it again")
     assembly = Assembly(scores.layout, _decoder(scores.seen, params))
     for stack in scores.layout.stacks():
         assembly.begin_stack()
@@ -223,15 +221,6 @@ def redecoded(segmentation: Segmentation, params: SegmentParams) -> Segmentation
     }
     record = {**segmentation.record, "parameters": parameters}
     return _segmentation(scores.layout, assembly, record, scores, ())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """The score maps of every plane, by its position, in main memory."""
-
-    layout: Layout
-    seen: Magnification
-    maps: Mapping[tuple[int, ...], Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,14 +264,15 @@ def _scored(
         for position in stack:
             plane = layout.plane(position)
             if bright is None:
-                bright, blank = _bright(layout, position, model)
+                bright, blank = stack_range(layout, position, model)
                 notes |= dict.fromkeys(blank)
             for block in blocks:
                 corner = tuple(window.start for window in block.read)
                 read = normalised_reader(plane, model, bright=bright, corner=corner)
                 run = predict(net, read, block.shape, tile=tile)
                 text = _where(position, block, blocks)
-                maps, said, net = yield from _within(run, done, total, text)
+                told = partial(_share, done=done, total=total, text=text)
+                maps, said, net = yield from retold(run, told)
                 assembly.add(position, block, maps, pixels(plane, block.read))
                 notes |= dict.fromkeys(said)
                 done += 1
@@ -303,14 +293,9 @@ def _scored(
     return _Scored(kept, tuple(notes), net)
 
 
-def _within(run: Steps[Any], done: int, total: int, text: str) -> Steps[Any]:
-    """A block's steps as a share of the whole."""
-    while True:
-        try:
-            step = next(run)
-        except StopIteration as stop:
-            return stop.value
-        yield Step(100 * done + 100 * step.done // max(1, step.total), 100 * total, text)
+def _share(step: Step, *, done: int, total: int, text: str) -> Step:
+    """A block's step as a share of the whole."""
+    return Step(100 * done + 100 * step.done // max(1, step.total), 100 * total, text)
 
 
 def _segmentation(
@@ -338,24 +323,6 @@ def _decoder(seen: Magnification, params: SegmentParams) -> Decode:
         min_size=params.min_size * seen.typical_size,
         min_score=params.min_score,
     )
-
-
-def _bright(
-    layout: Layout, position: Mapping[str, int], model: Model
-) -> tuple[Range, tuple[str, ...]]:
-    """The intensity range of a stack; a frame of a series may be without any value."""
-    try:
-        return image_range(_stack_of(layout, position), model), ()
-    except InputError:
-        if layout.count == 1 or not layout.series:
-            raise
-        where = ", ".join(f"{a.lower()} {position[a]}" for a in layout.series)
-        return Range(0, 0), (f"{where} holds no finite value and was left empty",)
-
-
-def _stack_of(layout: Layout, position: Mapping[str, int]) -> ArrayLike:
-    """What shares one intensity range with a plane: all its slices, or itself."""
-    return layout.image.at(**{a: at for a, at in position.items() if a in layout.series}).data
 
 
 def _where(position: Mapping[str, int], block: Block, blocks: list[Block]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, ArrayLike, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.intensity import Percentiles, Range, intensity_range
+from napari_medai.core.intensity import Range, intensity_of, intensity_range
 from napari_medai.core.tiling import Window
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def loaded_net(model: Model, *, device: str) -> ScoreNet:
 
 def image_range(image: ArrayLike, model: Model) -> Range:
     """The values that a model's net sees as 0 and 1."""
-    return intensity_range(image, Percentiles(**model.config.get("intensity", {})))
+    return intensity_range(image, intensity_of(model.config.get("intensity", {})))
 
 
 def normalised_reader(

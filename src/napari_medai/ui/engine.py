@@ -9,7 +9,8 @@ from napari_medai.core.steps import Steps
 
 if TYPE_CHECKING:
     from napari_medai.models.package import Model
-    from napari_medai.tasks.segment import Segmentation, SegmentParams
+    from napari_medai.tasks.segment import SegmentParams
+    from napari_medai.tasks.segmentation import Segmentation
 
 
 def segmentation_models() -> list[Model]:

@@ -28,7 +28,7 @@ from napari_medai.io.layer_grid import shear_matrix
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
-    from napari_medai.tasks.segment import Segmentation
+    from napari_medai.tasks.segmentation import Segmentation
 
 Window = Mapping[str, slice]
 """A part of an image: a slice for each axis that is cut."""
@@ -192,6 +192,7 @@ def labels_layer(
     from napari.layers import Labels
 
     place = source if isinstance(source, Place) else place_of(source, axes=axes, window=window)
+    colours = {"colormap": _colormap(result.colours)} if result.colours else {}
     return Labels(
         place.laid(result.labels, result.axes),
         name=f"{place.name} {model_name(result.record)}".strip(),
@@ -201,8 +202,17 @@ def labels_layer(
             # In the viewer alone: a record is written to files, where paths do not belong.
             **({SOURCE: place.path} if place.path else {}),
         },
+        **colours,
         **place.arguments(place.beside(result.axes)),
     )
+
+
+def _colormap(colours: Mapping[int, str]) -> Any:
+    """The colours of classes; what else is drawn into the layer is white."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    others: dict[int | None, str] = {None: "white", 0: "transparent"}
+    return DirectLabelColormap(color_dict=others | dict(colours))
 
 
 def placed_record(record: Mapping[str, Any], place: Place) -> dict[str, Any]:

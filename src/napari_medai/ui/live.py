@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_medai.core.steps import Steps
+from napari_medai.tasks.segmentation import digits
 from napari_medai.ui import engine
 from napari_medai.ui.layers import Place, labels_layer, placed_record
 from napari_medai.ui.source import Source
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_medai.models.model import Model
-    from napari_medai.tasks.segment import Segmentation, SegmentParams
-
-THIN_SPACE = "\u202f"
+    from napari_medai.tasks.segment import SegmentParams
+    from napari_medai.tasks.segmentation import Segmentation
 
 
 class LiveResult:
@@ -45,7 +45,7 @@ class LiveResult:
         """Why the layer cannot follow the sliders; nothing if it can."""
         if self._edited:
             return "The last result was edited and is left alone. Run again for a new one."
-        if self.result.scores is None:
+        if self.result.scores is None and not self.result.classes:
             return "The scores were too large to keep. Run again."
         return ""
 
@@ -109,8 +109,8 @@ def decoded_again(
 
 
 def counted(live: LiveResult) -> str:
-    """How many objects there are: ``1 302 nuclei``."""
-    count = len(live.result.features.get("index", ()))
-    noun = "nuclei" if live.model == "nuclei" else "objects"
-    noun = {"nuclei": "nucleus", "objects": "object"}[noun] if count == 1 else noun
-    return f"{count:,} {noun}".replace(",", THIN_SPACE)
+    """What was found: ``1 302 nuclei``, or how much of each class."""
+    result = live.result
+    if result.classes or live.model != "nuclei":
+        return result.told
+    return f"{digits(result.count)} " + ("nucleus" if result.count == 1 else "nuclei")

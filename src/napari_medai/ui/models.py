@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QHBoxLayout,
+    QLabel,
     QTextBrowser,
     QToolButton,
     QVBoxLayout,
@@ -50,10 +51,16 @@ class ModelPicker(QWidget):
         self.card_button.setText("Card")
         self.card_button.setToolTip("What the model was trained on, how well it does, its licence")
         self.card_button.clicked.connect(self.show_card)
-        layout = QHBoxLayout(self)
+        self.notice = QLabel()
+        self.notice.setWordWrap(True)
+        self.notice.setToolTip("What the makers of the model want everyone to know; see its card")
+        row = QHBoxLayout()
+        row.addWidget(self.combo, 1)
+        row.addWidget(self.card_button)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.combo, 1)
-        layout.addWidget(self.card_button)
+        layout.addLayout(row)
+        layout.addWidget(self.notice)
         self.refresh()
         self.combo.currentIndexChanged.connect(self._picked)
 
@@ -89,6 +96,8 @@ class ModelPicker(QWidget):
         self.choose(before)
         self.combo.blockSignals(blocked)
         self._describe()
+        if self.combo.currentText() != before:
+            self.picked.emit()
 
     def show_card(self) -> QDialog | None:
         """Open the model's card in a window of its own."""
@@ -113,6 +122,9 @@ class ModelPicker(QWidget):
 
     def _describe(self) -> None:
         self.card_button.setEnabled(bool(self._models))
+        notice = str(self.model().config.get("notice", "")) if self._models else ""
+        self.notice.setText(notice)
+        self.notice.setVisible(bool(notice))
         if not self._models:
             self.combo.setToolTip(self.problem or "No model is installed")
             return

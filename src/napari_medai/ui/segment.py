@@ -51,12 +51,14 @@ class SegmentWidget(QWidget):
         self._lay_out()
         self._decoding = Latest(self._show_decoded, title="Decoding", parent=self)
         self.params.changed.connect(self._follow_slider)
+        self.models.picked.connect(self._suit_model)
         self.source.changed.connect(self._enable)
         self.source.layers.removed.connect(self._let_go)
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.copy_button.clicked.connect(self.copy_script)
         self._recall()
+        self._suit_model()
         self._enable()
 
     # What the user does
@@ -243,6 +245,15 @@ class SegmentWidget(QWidget):
             },
         )
 
+    def _suit_model(self) -> None:
+        """Show the parameters that change anything for the model."""
+        decoder = self.models.model().decoder if self.models.combo.count() else ""
+        shown = {name for name, field in self.params.fields.items() if field.suits(decoder)}
+        self.objects.setVisible(bool(shown & {*LIVE, "diameter"}))
+        for rows, name in self._rows:
+            rows.setRowVisible(self.params.controls[name], name in shown)
+        self._enable()
+
     def _enable(self) -> None:
         running = self._worker is not None
         ready = self.source.layers.layer() is not None and not self.source.problem()
@@ -261,9 +272,10 @@ class SegmentWidget(QWidget):
         form.addRow("Model", self.models)
         self.source = SourceRows(self._viewer, form, parent=self)
         form.addRow("Device", self.device)
-        objects = QGroupBox("Objects")
+        self.objects = objects = QGroupBox("Objects")
         objects.setToolTip("After a run, threshold and minimum size act at once, without the net")
         rows = QFormLayout(objects)
+        self._rows: list[tuple[QFormLayout, str]] = []
         more, others = QWidget(), QFormLayout()
         more.setLayout(others)
         for name, field in self.params.fields.items():
@@ -271,6 +283,7 @@ class SegmentWidget(QWidget):
                 continue
             place = rows if name in (*LIVE, "diameter") else others
             place.addRow(field.label, self.params.controls[name])
+            self._rows.append((place, name))
         advanced = QCollapsible("Advanced")
         advanced.addWidget(more)
         layout = QVBoxLayout(self)

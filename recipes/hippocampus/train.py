@@ -1,0 +1,194 @@
+"""Train the shipped model ``hippocampus`` on Task04 of the Medical Segmentation Decathlon.
+
+    python recipes/hippocampus/train.py DATA [--minutes M | --steps N] [--out FOLDER]
+
+``DATA`` holds ``images/<id>``, ``labels/<id>`` (NIfTI; 0 background, 1 anterior, 2 posterior) and
+``metadata.csv`` with the columns ``id`` and ``split`` (train or val). The model is trained on the
+train part, of which one volume in twelve is held out to choose the weights; the val part is looked
+at once, by the finished model, for the figures on its card. A run that was stopped goes on from its
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_medai.core.steps import finished
+from napari_medai.io.pairs import read_pair
+from napari_medai.models.model import Model
+from napari_medai.models.registry import shipped_dir
+from napari_medai.models.spec import ModelSpec
+from napari_medai.nn.classes import ClassExample
+from napari_medai.nn.runner import seeded_net
+from napari_medai.nn.training import Run, Schedule
+from napari_medai.tasks.pairs import Pair
+from napari_medai.tasks.segment import SegmentParams, segment_steps
+from napari_medai.tasks.train_classes import (
+    NETS,
+    ZSCORE,
+    ClassCourse,
+    classes_spec,
+    package_classes,
+)
+
+SEED = 0
+HELD_OUT = 1 / 12
+CLASSES = ("anterior", "posterior")
+TOLERANCE = 1.0
+"""Millimetres within which surfaces count as the same: one voxel."""
+
+
+def pairs(data: Path, split: str) -> Iterator[Pair]:
+    """The volumes of one split with their labels, upright."""
+    with (data / "metadata.csv").open(newline="") as table:
+        names = [row["id"] for row in csv.DictReader(table) if row["split"] == split]
+    for name in names:
+        yield Pair(*read_pair(data / "images" / name, data / "labels" / name, classes=True))
+
+
+def split_up(examples: list[ClassExample]) -> tuple[list[ClassExample], list[ClassExample]]:
+    """Training and held-out examples."""
+    order = np.random.default_rng(SEED).permutation(len(examples))
+    held = round(len(examples) * HELD_OUT)
+    return [examples[i] for i in order[held:]], [examples[i] for i in order[:held]]
+
+
+def description() -> ModelSpec:
+    """What the model says of itself; the figures come later."""
+    return classes_spec(
+        "hippocampus",
+        {**NETS[3], "channels_in": 1, "channels_out": 1 + len(CLASSES)},
+        classes=CLASSES,
+        title="hippocampus (napari-medai)",
+        description="Anterior and posterior hippocampus in T1-weighted MR, in a volume cut out "
+        "around one of them.",
+        config={
+            "spacing": [1.0, 1.0, 1.0],
+            "intensity": ZSCORE,
+            # The left hippocampus mirrors the right one.
+            "mirror": "X",
+            "notice": "Not a medical device; research use only.",
+            "training_data": (
+                "182 volumes of Task04 (Hippocampus) of the Medical Segmentation Decathlon, "
+                "Vanderbilt University Medical Center, CC BY-SA 4.0; 26 further volumes for the "
+                "figures below. The weights are adapted from these data and under the same licence."
+            ),
+            "limits": (
+                "Not for diagnosis, treatment or any other clinical decision. It knows boxes of "
+                "about 35 x 50 x 35 mm around one hippocampus of adults, healthy or with a "
+                "non-affective psychotic disorder, T1-weighted (MPRAGE) at 1 mm, upright as "
+                "files say; it does not find the hippocampus in a whole head, and lesions, "
+                "atrophy, children, other contrasts and strongly tilted volumes are unknown to it."
+            ),
+        },
+        licence="CC-BY-SA-4.0",
+        authors=({"name": "napari-medai developers"},),
+        cite=(
+            {
+                "text": "Antonelli et al., The Medical Segmentation Decathlon, Nature "
+                "Communications 13, 2022",
+                "doi": "10.1038/s41467-022-30695-9",
+            },
+            {
+                "text": "Simpson et al., A large annotated medical image dataset for the "
+                "development and evaluation of segmentation algorithms, 2019",
+                "url": "https://arxiv.org/abs/1902.09063",
+            },
+        ),
+        tags=("hippocampus", "semantic-segmentation", "mri", "brain", "3d"),
+    )
+
+
+def figures(model: Model, data: Path) -> dict[str, dict[str, float]]:
+    """Mean Dice, 95th percentile of the Hausdorff distance (mm) and normalised surface Dice."""
+    from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
+
+    rows = []
+    for pair in pairs(data, "val"):
+        found = finished(segment_steps(pair.image, model, SegmentParams()))
+        true, predicted = (
+            torch.from_numpy(np.stack([np.asarray(labels) == n for n in range(1 + len(CLASSES))]))[
+                None
+            ].float()
+            for labels in (pair.labels, found.labels)
+        )
+        spacing = [pair.image.step(axis) for axis in pair.image.axes]
+        limits = [TOLERANCE] * len(CLASSES)
+        rows.append(
+            [
+                compute_dice(predicted, true, include_background=False)[0],
+                compute_hausdorff_distance(predicted, true, percentile=95, spacing=spacing)[0],
+                compute_surface_dice(predicted, true, limits, spacing=spacing)[0],
+            ]
+        )
+    means = np.array([[np.asarray(column) for column in row] for row in rows]).mean(axis=0)
+    return {
+        name: {
+            "Dice": round(float(dice), 3),
+            "HD95_mm": round(float(distance), 2),
+            "NSD_1mm": round(float(surface), 3),
+            "images": len(rows),
+        }
+        for name, dice, distance, surface in zip(CLASSES, *means, strict=True)
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("hippocampus-training"), help="checkpoint")
+    parser.add_argument("--package", type=Path, default=shipped_dir() / "hippocampus")
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=85)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    spec = description()
+    course = ClassCourse(spec)
+    training, held_out = split_up(course.examples(list(pairs(options.data, "train"))))
+    print(len(training), "volumes to train on,", len(held_out), "held out", flush=True)
+    module, name, kwargs = spec.architecture
+    net = seeded_net(module, name, {**kwargs, **course.training_only}, seed=SEED)
+    schedule = Schedule(
+        steps=options.steps,
+        minutes=options.minutes,
+        batch=course.batch,
+        validate_every=400,
+        seed=SEED,
+    )
+    run = Run(
+        net,
+        course.objective(training, held_out),
+        schedule,
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        checkpoint=options.out / "checkpoint.pt",
+    )
+    for step in run.steps():
+        if "score" in step.values:
+            print(f"{run.trained.seconds:7.0f} s  {step.text}  {step.values}", flush=True)
+    recipe = {
+        "command": "python recipes/hippocampus/train.py DATA",
+        "minutes": options.minutes,
+        "steps": run.trained.steps,
+        "batch": schedule.batch,
+        "learning_rate": schedule.learning_rate,
+        "seed": SEED,
+    }
+    model = package_classes(
+        options.package, spec, run.trained, recipe=recipe, scores={}, overwrite=True
+    )
+    scores = figures(model, options.data)
+    package_classes(
+        options.package, spec, run.trained, recipe=recipe, scores=scores, overwrite=True
+    )
+    for label, row in scores.items():
+        print(f"{label:12} {row}")
+
+
+if __name__ == "__main__":
+    main()
