@@ -46,16 +46,16 @@ def run(parsed: argparse.Namespace) -> int:
         )
     loaded_net(model, device="auto")
     began = time.perf_counter()
-    image = read_image(SAMPLE)[0].image
+    image = read_image(SAMPLE)[0]
     steps = written_steps(
         image, model, SegmentParams(), outputs, notes=MARK, overlay=True, overwrite=True
     )
     with ProgressLine() as line:
         result = finished(steps, line)
     print(f"{SAMPLE.name}, model {model.name} {model.version}")
-    print(f"  {told_speed(result, image, time.perf_counter() - began)}")
+    print(f"  {told_speed(result, image.image, time.perf_counter() - began)}")
     print(f"  {_median_area(result, image.units.get('X'))}")
-    for path in (outputs.tiff, outputs.features, outputs.overlay):
+    for path in outputs.present[1:]:
         print(f"  {path}")
     if parsed.no_viewer:
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from napari_medai.commands.label_files import ENDINGS, ZARR, write_label_file
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.core.steps import Steps
 from napari_medai.io.atomic import check_free, replacing, swap
+from napari_medai.io.image_data import ImageData
 from napari_medai.io.label_store import new_label_group
-from napari_medai.io.ome_tiff import write_tiff
 from napari_medai.io.results import write_features_csv, write_overlay_png
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
@@ -43,12 +44,13 @@ class Outputs:
         return self.folder / image_name(self.source)
 
     @property
-    def tiff(self) -> Path:
-        return self._named("_labels.ome.tif")
+    def labels(self) -> Path:
+        """What the labels are named, without the ending that tells their format."""
+        return self._named("_labels")
 
     @property
     def zarr(self) -> Path:
-        return self._named("_labels.zarr")
+        return self._named("_labels" + ZARR)
 
     @property
     def features(self) -> Path:
@@ -65,7 +67,11 @@ class Outputs:
     @property
     def every(self) -> list[Path]:
         """All that there may be, the record first."""
-        return [self.record, self.tiff, self.zarr, self.features, self.overlay]
+        return [self.record, *self._label_files, self.features, self.overlay]
+
+    @property
+    def _label_files(self) -> list[Path]:
+        return [self._named("_labels" + ending) for ending in ENDINGS]
 
     @property
     def present(self) -> list[Path]:
@@ -76,7 +82,7 @@ class Outputs:
         """Whether a complete result, made in the way that is wanted, is here."""
         here = self.present
         needed = {self.record, self.features} | ({self.overlay} if overlay else set())
-        if not needed <= set(here) or not {self.tiff, self.zarr} & set(here):
+        if not needed <= set(here) or not {*self._label_files} & {*here}:
             return False
         try:
             found = json.loads(self.record.read_text(encoding="utf-8"))
@@ -127,7 +133,7 @@ def _told(outputs: Outputs) -> Iterator[None]:
 
 
 def written_steps(
-    image: AxesArray,
+    image: ImageData,
     model: Model,
     params: SegmentParams,
     outputs: Outputs,
@@ -138,23 +144,24 @@ def written_steps(
 ) -> Steps[Segmentation]:
     """Segment an image and write what was found, all of it or nothing.
 
-    ``notes`` are added to the record. Labels too large for memory, or of more axes than OME-TIFF
-    has, go to OME-Zarr.
+    Labels are written in the format that the image came in. ``notes`` are added to the record.
+    Labels too large for memory, or of more axes than OME-TIFF has, go to OME-Zarr.
     """
+    array = image.image
     with staged(outputs, overwrite=overwrite) as new:
-        if _is_large(image):
-            store = new_label_group(new.zarr, image, name=new.zarr.stem)
-            result = yield from segment_steps(image, model, params, out=store)
+        if _is_large(array):
+            store = new_label_group(new.zarr, array, name=new.zarr.stem)
+            result = yield from segment_steps(array, model, params, out=store)
             labels = _opened(store)
         else:
-            result = yield from segment_steps(image, model, params)
+            result = yield from segment_steps(array, model, params)
             labels = result.labels
-            placed = AxesArray(labels, result.axes, *_calibration(image))
-            write_tiff(new.tiff, placed, labels=True)
+            said = write_label_file(new.labels, result, image, outputs.source)
+            result = replace(result, notes=(*result.notes, *said))
         write_features_csv(new.features, result.features)
         if overlay:
             shown = AxesArray(labels, result.axes)
-            write_overlay_png(new.overlay, *middle_planes(image, shown))
+            write_overlay_png(new.overlay, *middle_planes(array, shown))
         with replacing(new.record) as partial:
             record = {**result.record, "notes": list(result.notes), **notes}
             partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -188,7 +195,7 @@ def check_apart(outputs: Sequence[Outputs]) -> None:
 
 def is_result(path: Path) -> bool:
     """Whether a file was written by an earlier run: its record lies beside it."""
-    for ending in ("_labels.ome.tif", "_labels.zarr", "_overlay.png"):
+    for ending in (*(f"_labels{ending}" for ending in ENDINGS), "_overlay.png"):
         if path.name.endswith(ending):
             stem = path.name.removesuffix(ending)
             return path.with_name(f"{stem}_labels.json").exists()
@@ -210,14 +217,6 @@ def _comparable(record: Mapping[str, Any], key: str) -> Any:
     if key == "parameters" and isinstance(value, Mapping):
         return {name: value[name] for name in value if name not in ANYWHERE}
     return value
-
-
-def _calibration(image: AxesArray) -> tuple[dict[str, float], dict[str, str]]:
-    known = image.axes.replace(CHANNEL, "")
-    return (
-        {axis: step for axis, step in image.spacing.items() if axis in known},
-        {axis: unit for axis, unit in image.units.items() if axis in known},
-    )
 
 
 def _is_large(image: AxesArray) -> bool:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from napari_medai.core.errors import InputError, OutOfMemoryError, RunError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import finished
 from napari_medai.io.atomic import check_writable
+from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import find_images, read_image
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model
@@ -65,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="DIR",
-        help="folder for <name>_labels.ome.tif, .csv (features) and .json (the record)",
+        help="folder for <name>_labels in the format of the image (.ome.tif, .nii.gz, .nrrd, .mha, "
+        "or .dcm, a DICOM segmentation), .csv (features) and .json (the record)",
     )
     parser.add_argument("--overlay", action="store_true", help="also draw <name>_overlay.png")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
@@ -155,10 +157,10 @@ def _segmented(outputs: Outputs, batch: Batch, label: str) -> str:
         result = finished(steps, line)
     for note in result.notes:
         print(f"{PROGRAM}: {outputs.source.name}: {note}", file=sys.stderr)
-    return f"{outputs.source.name}: {told_speed(result, image, time.perf_counter() - began)}"
+    return f"{outputs.source.name}: {told_speed(result, image.image, time.perf_counter() - began)}"
 
 
-def opened(path: Path, options: dict[str, Any]) -> AxesArray:
+def opened(path: Path, options: dict[str, Any]) -> ImageData:
     """The image of a file, with the axes, scale, units and channel given; large ones are lazy."""
     images = read_image(path)
     if len(images) > 1:
@@ -166,7 +168,19 @@ def opened(path: Path, options: dict[str, Any]) -> AxesArray:
             f"{PROGRAM}: {path.name} holds {len(images)} images; the first is taken",
             file=sys.stderr,
         )
-    return placed(images[0].image, options)
+    image = images[0]
+    if not options:
+        return image
+    array = placed(image.image, options)
+    return replace(
+        image,
+        levels=(array.data,),
+        axes=array.axes,
+        spacing=array.spacing,
+        units=array.units,
+        names=(),
+        grid=image.grid if set(options) == {"channel"} else None,
+    )
 
 
 def told_speed(result: Segmentation, image: AxesArray, seconds: float) -> str:
