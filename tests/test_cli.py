@@ -441,6 +441,30 @@ def test_ctrl_c_keeps_the_best_and_resume_goes_on(run: Run, drawn, own_models, m
     assert "no training of 'half' was stopped" in error
 
 
+def test_a_model_of_classes_is_trained_and_used(
+    run: Run, drawn, own_models: Path, scans, tmp_path
+) -> None:
+    masks = tmp_path / "classes"
+    masks.mkdir()
+    for path in Path(str(drawn[3])).iterdir():
+        labels = np.asarray(read_image(path)[0].levels[0])
+        Image.fromarray((labels > 0).astype(np.uint8)).save(masks / f"{path.stem}.png")
+    learn = ("train", "segment", *drawn[:3], masks, *drawn[4:], "--steps", 2, "--batch", 1)
+    status, said, _ = run(*learn, "--name", "tissue", "--classes", "nucleus", "--window", 0, 255)
+    assert status == 0
+    assert "on held-out images: Dice nucleus" in said
+    assert find_model("tissue").config["intensity"] == {"window": [0.0, 255.0]}
+    status, said, _ = run("segment", scans, "--model", "tissue", "--out", tmp_path / "out")
+    assert status == 0
+    assert said.startswith("scan1.png: nucleus ")
+    record = json.loads((tmp_path / "out" / "scan1_labels.json").read_text())
+    assert record["parameters"].keys() == {"mirror", "device", "tile", "block"}
+    again = run("segment", scans, "--model", "tissue", "--out", tmp_path / "out")
+    assert again[1].count("done already") == 3
+    error = run(*learn, "--name", "other", "--classes", "a", "a")[2]
+    assert "classes need different names, got a, a" in error
+
+
 def test_a_checkpoint_goes_on_for_its_own_training_alone(
     run: Run, drawn, own_models: Path, tmp_path: Path, data: Path
 ) -> None:

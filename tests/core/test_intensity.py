@@ -14,8 +14,11 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import (
     LIMIT,
     SAMPLES,
+    FixedWindow,
     Percentiles,
     Range,
+    ZScore,
+    intensity_of,
     intensity_range,
     sample_windows,
 )
@@ -186,3 +189,57 @@ def test_a_chunk_of_a_lazy_array_is_read_once() -> None:
     assert len(list(sample_windows(image.shape))) > 100
     assert intensity_range(lazy) == intensity_range(image)
     assert len(read) == len(set(read)) == 9
+
+
+def test_a_z_score_by_hand() -> None:
+    values = np.repeat([10.0, 30.0], 500)
+    image = np.append(values, np.zeros(3000)).reshape(40, 100)  # what surrounds a masked head
+    found = intensity_range(image, ZScore(clip=3))
+    assert (found.low, found.high, found.least, found.most) == (20, 30, -3, 3)
+    np.testing.assert_allclose(found.scaled(np.array([10, 20, 30, 1e6, -1e6])), [-1, 0, 1, 3, -3])
+
+
+def test_a_hot_pixel_does_not_move_a_z_score() -> None:
+    image = np.random.default_rng(0).normal(100, 10, (100, 100))
+    plain = intensity_range(image, ZScore())
+    image[3, 3] = 1e9
+    assert intensity_range(image, ZScore()).low == pytest.approx(plain.low, abs=0.1)
+    assert intensity_range(image, ZScore()).high == pytest.approx(plain.high, abs=0.1)
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_a_z_score_of_a_constant(value: float) -> None:
+    image = np.full((5, 5), value)
+    assert not intensity_range(image, ZScore()).scaled(image).any()
+
+
+def test_a_window_is_the_same_for_every_image() -> None:
+    found = intensity_range(np.array([[-1000, 3000]]), FixedWindow(low=-160, high=240))
+    np.testing.assert_allclose(
+        found.scaled(np.array([-1000, -160, 40, 240, 900])), [0, 0, 0.5, 1, 1]
+    )
+
+
+def test_settings_say_which() -> None:
+    assert intensity_of({}) == Percentiles()
+    assert intensity_of({"low": 2, "high": 98}) == Percentiles(low=2, high=98)
+    assert intensity_of({"zscore": 4.0}) == ZScore(clip=4)
+    assert intensity_of({"window": [-160, 240]}) == FixedWindow(low=-160, high=240)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"zscore": 0},
+        {"zscore": "x"},
+        {"window": [240, -160]},
+        {"window": [1]},
+        {"window": [0, float("inf")]},
+        {"low": 99, "high": 1},
+        {"zscore": 5, "window": [0, 1]},
+        {"other": 1},
+    ],
+)
+def test_settings_that_make_no_sense(setting: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        intensity_of(setting)

@@ -128,3 +128,28 @@ def test_a_gray_mask_saved_in_colour_is_read(tmp_path: Path) -> None:
 def test_masks_that_do_not_fit(tmp_path: Path, mask, sentence) -> None:
     with pytest.raises(InputError, match=sentence):
         read(tmp_path, mask)
+
+
+def test_a_mask_of_one_class_stays_one(tmp_path: Path) -> None:
+    values = np.where(SQUARES > 0, 1, 0).astype(np.uint8)
+    image = put(tmp_path / "images", "a.png") / "a.png"
+    mask = put(tmp_path / "masks", "a.png", values=values) / "a.png"
+    assert read_pair(image, mask)[1].max() == 2
+    assert np.array_equal(read_pair(image, mask, classes=True)[1], values)
+
+
+def test_masks_of_volumes_are_laid_onto_the_image(tmp_path: Path) -> None:
+    import nibabel
+
+    values = np.arange(4 * 5 * 6).reshape(4, 5, 6).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([1.0, 2, 3, 1])), tmp_path / "a.nii")
+    turned = np.diag([-1.0, 2, 3, 1])
+    turned[0, 3] = 3
+    mask = nibabel.Nifti1Image((values[::-1] % 3).astype(np.uint8), turned)
+    nibabel.save(mask, tmp_path / "a_mask.nii")
+    image, labels, _ = read_pair(tmp_path / "a.nii", tmp_path / "a_mask.nii", classes=True)
+    assert np.array_equal(labels, np.asarray(image.data) % 3)
+    turned[0, 3] = 3.5
+    nibabel.save(nibabel.Nifti1Image(mask.dataobj, turned), tmp_path / "a_mask.nii")
+    with pytest.raises(InputError, match=r"the mask a_mask\.nii: the voxels of the two volumes"):
+        read_pair(tmp_path / "a.nii", tmp_path / "a_mask.nii", classes=True)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from napari_medai.commands.outputs import (
 )
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError, OutOfMemoryError, RunError
+from napari_medai.core.fields import suited
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import finished
 from napari_medai.io.atomic import check_writable
@@ -53,7 +54,9 @@ class Batch:
     debug: bool = False
 
     def wanted(self, source: Path) -> dict[str, Any]:
-        return wanted_record(source, self.model, asdict(self.params), self.options)
+        return wanted_record(
+            source, self.model, suited(self.params, self.model.decoder), self.options
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -96,6 +96,12 @@ def checked_params(params: type[Params], values: Mapping[str, Any]) -> Params:
     return params(**{name: fields[name].checked(value) for name, value in values.items()})
 
 
+def suited(params: Any, decoder: str) -> dict[str, Any]:
+    """The values of a params object that change anything for models of a decoder, by name."""
+    fields = fields_of(type(params))
+    return {name: getattr(params, name) for name in fields if fields[name].suits(decoder)}
+
+
 def settle(params: Any) -> None:
     """Bring the values of a params object to their fields' kinds, for its ``__post_init__``.
 

@@ -175,8 +175,9 @@ def _check_shape(spec: ModelSpec) -> None:
     for names in (spec.channels_in, spec.channels_out):
         if not names or len(set(names)) != len(names) or not all(names):
             raise InputError(f"channels need different names, got {names!r}")
-    if spec.config.get("decoder") == CLASSES and isinstance(spec.config.get("classes"), list):
-        count = 1 + len(spec.config["classes"])
+    if spec.config.get("decoder") == CLASSES:
+        named = spec.config.get("classes")
+        count = 1 + len(named) if isinstance(named, list) and named else len(spec.channels_out)
         if len(spec.channels_out) != count:
             raise InputError(
                 f"a model of {count - 1} classes has {count} output channels (background first), "

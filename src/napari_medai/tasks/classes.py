@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
+from napari_medai.core.fields import suited
 from napari_medai.core.intensity import Range
 from napari_medai.core.label_store import new_label_store, write_labels
 from napari_medai.core.predict import predict
@@ -96,7 +97,7 @@ def class_steps(
     record = run_record(
         "segment",
         model,
-        asdict(params),
+        suited(params, model.decoder),
         image,
         device=f"{used.device.type}, {used.scorer.backend.name}",
         seconds=time.perf_counter() - began,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +47,13 @@ def run_record(
         "device": device,
         "seconds": round(seconds, 3),
         "partial": False,
-        "packages": _versions(),
+        "packages": dict(_versions()),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _versions() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

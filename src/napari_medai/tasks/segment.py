@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.fields import settle
+from napari_medai.core.fields import settle, suited
 from napari_medai.core.intensity import Range
 from napari_medai.core.memory import give_back
 from napari_medai.core.predict import predict
@@ -183,7 +183,7 @@ def segment_steps(
     record = run_record(
         "segment",
         model,
-        asdict(params),
+        suited(params, model.decoder),
         image,
         device=f"{scored.net.device.type}, {scored.net.backend.name}",
         seconds=time.perf_counter() - began,

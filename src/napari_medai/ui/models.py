@@ -53,6 +53,7 @@ class ModelPicker(QWidget):
         self.card_button.clicked.connect(self.show_card)
         self.notice = QLabel()
         self.notice.setWordWrap(True)
+        self.notice.setTextFormat(Qt.TextFormat.PlainText)
         self.notice.setToolTip("What the makers of the model want everyone to know; see its card")
         row = QHBoxLayout()
         row.addWidget(self.combo, 1)

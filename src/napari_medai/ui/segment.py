@@ -127,7 +127,7 @@ class SegmentWidget(QWidget):
         self._viewer.add_layer(live.layer)
         self._idle()
         speed = source.pixels / 1e6 / seconds
-        self.status.setText(f"{counted(live)} · {seconds:.1f} s · {speed:.2f} Mpx/s")
+        self.status.setText(f"{counted(live)} · {seconds:.1f} s · {speed:.2g} Mpx/s")
         notes = list(result.notes)
         if source.layer not in self._viewer.layers:
             notes.append(
@@ -215,10 +215,12 @@ class SegmentWidget(QWidget):
             if all(made.get(key, values[key]) == values[key] for key in LIVE):
                 return live.record, live.source_layer
         source = self.source.source()
+        model, fields = self.models.model(), self.params.fields
+        said = {name: value for name, value in values.items() if fields[name].suits(model.decoder)}
         record = {
             "task": "segment",
-            "model": self.models.model().name,
-            "parameters": values | {"device": self.device.value()},
+            "model": model.name,
+            "parameters": said | {"device": self.device.value()},
         }
         return placed_record(record, source.place), source.layer
 
