@@ -44,14 +44,14 @@ class Measurements:
       divided by n; values that are not finite do not count, and without any the four are NaN
     - ``centroid-z``, ... in pixels
 
-    ``centres`` (n, axes) and ``diameters`` (n, 2, axes) are positions among the labels' ``axes``,
-    in pixels, whose centres are whole numbers.
+    ``diameters`` (n, 2, axes) are the ends of the longest ones, among the labels' ``axes``, in
+    pixels, whose centres are whole numbers; ``shape`` is that of the labels.
     """
 
     axes: str
+    shape: tuple[int, ...]
     ruler: Ruler
     features: dict[str, np.ndarray]
-    centres: np.ndarray
     diameters: np.ndarray
 
 
@@ -98,7 +98,7 @@ def measure_steps(
     InputError
         If the labels are no whole numbers, or lie on another grid than the image.
     """
-    order = _checked_order(labels, ruler, image)
+    order = checked_order(labels, ruler, image)
     positions = list(labels.positions("".join(a for a in labels.axes if a not in SPACE)))
     parts: list[Measurements] = []
     for number, position in enumerate(positions):
@@ -110,12 +110,12 @@ def measure_steps(
         pixels = None if image is None else _pixels(image, position, order)
         found = yield from retold(_found(volume, pixels, ruler), counted)
         table = _table(found, position, order=order, ruler=ruler, image=image is not None)
-        parts.append(_placed(table, found, position, axes=labels.axes, ruler=ruler))
+        parts.append(_placed(table, found, position, labels=labels, ruler=ruler))
     return _joined(parts)
 
 
-def _checked_order(labels: AxesArray, ruler: Ruler, image: AxesArray | None) -> str:
-    """The spatial axes in the order of the ruler."""
+def checked_order(labels: AxesArray, ruler: Ruler, image: AxesArray | None) -> str:
+    """The labels' spatial axes in the order of the ruler; `InputError` as of `measure_steps`."""
     order = "".join(axis for axis in SPACE if axis in labels.axes)
     if np.dtype(labels.data.dtype).kind not in "biu":
         raise InputError(
@@ -250,21 +250,20 @@ def _placed(
     found: _Found,
     position: dict[str, int],
     *,
-    axes: str,
+    labels: AxesArray,
     ruler: Ruler,
 ) -> Measurements:
-    """A table, with the positions of its rows among all axes."""
-    count = len(found.objects)
-    centres, ends = np.zeros((count, len(axes))), np.zeros((count, 2, len(axes)))
+    """A table, with the diameters of its rows among all axes."""
+    count, axes = len(found.objects), labels.axes
+    ends = np.zeros((count, 2, len(axes)))
     lines = [one.diameter.ends for one in found.objects.values() if one.diameter is not None]
     drawn = np.array(lines, dtype=float).reshape(count, 2, 3)
     for place, axis in enumerate(axes):
         if axis in SPACE:
-            centres[:, place] = table[f"centroid-{axis.lower()}"]
             ends[..., place] = drawn[..., SPACE.index(axis)]
         else:
-            centres[:, place], ends[..., place] = position[axis], position[axis]
-    return Measurements(axes, ruler, table, centres, ends)
+            ends[..., place] = position[axis]
+    return Measurements(axes, labels.shape, ruler, table, ends)
 
 
 def _joined(parts: list[Measurements]) -> Measurements:
@@ -275,6 +274,5 @@ def _joined(parts: list[Measurements]) -> Measurements:
         features={
             name: np.concatenate([part.features[name] for part in parts]) for name in first.features
         },
-        centres=np.concatenate([part.centres for part in parts]),
         diameters=np.concatenate([part.diameters for part in parts]),
     )
