@@ -65,6 +65,7 @@ class MeasureWidget(QWidget):
         self._started = 0.0
         self._lay_out()
         self.labels.picked.connect(self._take_labels)
+        self.image.picked.connect(self._check)
         self.image.listed.connect(self._propose_image)
         self.image.activated.connect(self._choose_image)
         self.labels.removed.connect(self._let_go)
@@ -232,7 +233,6 @@ class MeasureWidget(QWidget):
 
     def _choose_image(self) -> None:
         self._by_hand = True
-        self._check()
 
     def _check(self) -> None:
         layer = self.labels.layer()

@@ -139,6 +139,7 @@ def diameters_layer(found: Measurements, place: Place) -> Shapes:
         ndim=len(place.axes),
         shape_type="line",
         name=f"{place.name} diameters",
+        opacity=1.0,
         edge_color="yellow",
         edge_width=max(0.5, longest * _WIDTH),
         features=pd.DataFrame({"index": found.features["index"][kept], column: lengths[kept]}),
