@@ -69,7 +69,7 @@ def test_an_image_must_lie_on_the_labels() -> None:
     assert subject_of(labels, image).note == ""
     image.translate = (3, 0, 0)
     assert subject_of(labels, image).note == "The image 'CT' lies elsewhere in the world."
-    other = Image(np.zeros((6, 10, 13)))
+    other = Image(np.zeros((6, 10, 13)), translate=(0, 0, 1), units="mm")
     assert problem_of(labels, None) == ""
     assert problem_of(labels, other) == (
         "the labels have 6 × 10 × 12 (Z Y X) but the image has 6 × 10 × 13 (Z Y X) pixels; "
@@ -77,6 +77,20 @@ def test_an_image_must_lie_on_the_labels() -> None:
     )
     with pytest.raises(InputError, match="choose the image"):
         subject_of(labels, other)
+
+
+def test_labels_on_a_part_of_an_image_get_that_part() -> None:
+    values = np.random.default_rng(0).normal(size=(9, 12, 12))
+    image = Image(values, scale=(2, 1, 1), units="mm")
+    labels = box(scale=(2, 1, 1), translate=(4, 1, 0), units="mm")
+    subject = subject_of(labels, image)
+    assert subject.image is not None
+    assert (subject.note, subject.image.shape) == ("", (6, 10, 12))
+    found = finished(measure_steps(subject.labels, subject.ruler, image=subject.image))
+    expected = values[2:8, 1:11][labels.data == 3].mean()
+    assert found.features["mean_intensity"] == pytest.approx(expected)
+    labels.translate = (4, 4, 0)
+    assert "but the image has 9 × 12 × 12" in problem_of(labels, image)
 
 
 def test_colours_and_channels_are_no_other_grid() -> None:

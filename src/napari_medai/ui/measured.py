@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_medai.core.alignment import cut_to
 from napari_medai.core.axes import SPACE, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.measures import Measurements, checked_order
@@ -41,26 +42,35 @@ class Subject:
     note: str = ""
 
 
-def subject_of(labels: Labels, image: Image | None = None, *, axes: str | None = None) -> Subject:
-    """A labels layer, and an image layer on the same grid, ready to be measured; nothing is read.
+def subject_of(
+    labels: Labels | AxesArray, image: Image | AxesArray | None = None, *, axes: str | None = None
+) -> Subject:
+    """Labels, and the part of an image that they lie on, ready to be measured; nothing is read.
+
+    ``axes`` corrects the letters of a labels layer.
 
     Raises
     ------
     InputError
         If the two do not have the same size, or cannot be measured.
     """
-    array = array_from_layer(labels, axes=axes)
-    order = "".join(axis for axis in SPACE if axis in array.axes)
-    ruler = ruler_of(array, direction=direction_of(labels, array.axes, order))
-    pixels = None if image is None else array_from_layer(image)
-    checked_order(array, ruler, pixels)
-    place = place_of(labels, axes=axes)
-    if image is None:
-        return Subject(array, ruler, None, place)
+    array, direction = labels, None
+    if not isinstance(labels, AxesArray):
+        array = array_from_layer(labels, axes=axes)
+        order = "".join(axis for axis in SPACE if axis in array.axes)
+        direction = direction_of(labels, array.axes, order)
+    ruler, place = ruler_of(array, direction=direction), place_of(labels, axes=axes)
+    if image is None or isinstance(image, AxesArray):
+        checked_order(array, ruler, image)
+        return Subject(array, ruler, image, place)
+    pixels = array_from_layer(image)
+    part = None if isinstance(labels, AxesArray) else _part_under(labels, array, image, pixels)
+    checked_order(array, ruler, pixels if part is None else part)
     told = image.metadata.get("medai", {})
     unit = str(told.get("values", "")) if isinstance(told, Mapping) else ""
-    note = "" if _alike(labels, image) else f"The image {image.name!r} lies elsewhere in the world."
-    return Subject(array, ruler, pixels, place, unit, note)
+    elsewhere = part is None and not isinstance(labels, AxesArray)
+    note = f"The image {image.name!r} lies elsewhere in the world." if elsewhere else ""
+    return Subject(array, ruler, pixels if part is None else part, place, unit, note)
 
 
 def problem_of(labels: Labels, image: Image | None) -> str:
@@ -72,14 +82,13 @@ def problem_of(labels: Labels, image: Image | None) -> str:
     return ""
 
 
-def _alike(labels: Labels, image: Image) -> bool:
-    """Whether both lie in the same place, to half a pixel."""
-    if image.ndim != labels.ndim:
-        return True  # an axis of channels more; sizes were compared by name
-    data: Any = labels.data[0] if labels.multiscale else labels.data
-    corners = (np.zeros(labels.ndim), np.array(data.shape) - 1.0)
-    apart = [image.world_to_data(labels.data_to_world(corner)) - corner for corner in corners]
-    return bool(np.abs(apart).max() < 0.5)
+def _part_under(
+    labels: Labels, array: AxesArray, image: Image, pixels: AxesArray
+) -> AxesArray | None:
+    """The part of an image that labels lie on, None where they lie otherwise."""
+    if image.ndim != labels.ndim or array.axes != pixels.axes[: image.ndim]:
+        return None
+    return cut_to(pixels, array, lambda at: image.world_to_data(labels.data_to_world(at)))
 
 
 def table_of(found: Measurements, features: pd.DataFrame) -> dict[str, np.ndarray]:
