@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,17 @@ def test_a_removed_layer_leaves_the_table(qtbot: Any, opened: Opened) -> None:
     layer.paint((2, 2, 2), 1)
     widget.go(0)
     assert widget.status.text() == "The measured layer was removed."
+
+
+def test_the_image_is_not_held(qtbot: Any, opened: Opened) -> None:
+    viewer, widget = opened
+    measured(qtbot, widget)
+    image = weakref.ref(viewer.layers["CT"])
+    viewer.layers.remove("CT")
+    qtbot.wait(50)
+    gc.collect()
+    assert image() is None
+    assert len(widget.table.columns["index"]) == 2
 
 
 def test_an_image_of_another_size_is_told(qtbot: Any, opened: Opened) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
 
@@ -20,13 +21,13 @@ class Watch(QObject):
 
     noticed = Signal()
 
-    def __init__(self, layers: Iterable[Any], parent: QObject | None = None) -> None:
+    def __init__(self, layers: Sequence[Any], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.changed = False
-        self._layers = list(layers)
-        self._history = [_history(layer) for layer in self._layers]
+        # A layer that is removed must not be held by what only looks at it.
+        self._histories = [(ref(layer), _history(layer)) for layer in layers]
         self._connections: _Connections = []
-        for layer in self._layers:
+        for layer in layers:
             for name in (*EDITS, *SIZES):
                 if name in layer.events.emitters:
                     self._connect(getattr(layer.events, name), self._notice)
@@ -38,7 +39,6 @@ class Watch(QObject):
     def end(self) -> None:
         """Look no more."""
         _disconnect(self._connections)
-        self._layers = []
         self.deleteLater()
 
     def _connect(self, event: Any, slot: Callable[..., Any]) -> None:
@@ -51,7 +51,8 @@ class Watch(QObject):
             self.noticed.emit()
 
     def _compare(self, event: Any = None) -> None:
-        if self._history != [_history(layer) for layer in self._layers]:
+        layers = ((found(), before) for found, before in self._histories)
+        if any(layer is not None and _history(layer) != before for layer, before in layers):
             self._notice()
 
 
