@@ -161,6 +161,23 @@ def test_lazy_ones_in_small_blocks_give_the_same(
     np.testing.assert_array_equal(found.diameters, expected.diameters)
 
 
+def test_lazy_data_are_read_once() -> None:
+    read: list[str] = []
+
+    def counted(block: np.ndarray, name: str) -> np.ndarray:
+        read.append(name)
+        return block
+
+    def lazy(array: np.ndarray, name: str) -> da.Array:
+        whole = da.from_array(array, chunks=(1, 12, 12))
+        return whole.map_blocks(counted, name, dtype=array.dtype, meta=array[:0])
+
+    labels = np.repeat(boxes(), 2, axis=0)
+    labels[-1] = 9
+    measured(lazy(labels, "labels"), image=lazy(1.0 * labels, "image"))
+    assert {name: read.count(name) for name in read} == {"labels": 12, "image": 12}
+
+
 def test_steps_rise_to_their_total() -> None:
     seen: list[Step] = []
     frames = np.stack([boxes(), boxes()])

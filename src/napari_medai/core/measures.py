@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from scipy import ndimage
 
-from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
+from napari_medai.core.axes import CHANNEL, SPACE, ArrayLike, AxesArray
 from napari_medai.core.diameter import Diameter, longest_diameter
 from napari_medai.core.errors import InputError
 from napari_medai.core.objects import ObjectTable, Sums, numbered
@@ -25,7 +25,7 @@ INTENSITIES = ("mean_intensity", "sd_intensity", "min_intensity", "max_intensity
 BLOCK = 1 << 22
 """Pixels that are worked on between two steps."""
 HELD = 1 << 30
-"""Bytes of lazy labels up to which they are kept, so that each is read only once."""
+"""Bytes of lazy labels, and of a lazy image, up to which they are kept in memory."""
 _PARTS, _READING = 100, 20
 """Steps that a volume counts as, and how many of them reading it takes."""
 
@@ -157,17 +157,19 @@ def _pixels(image: AxesArray, position: dict[str, int], order: str) -> AxesArray
 def _found(labels: AxesArray, image: AxesArray | None, ruler: Ruler) -> Steps[_Found]:
     """Of one volume or plane: first where all labels are, then one after another."""
     found, data = _Found(), labels.data
+    values = None if image is None else image.data
+    kept, seen = _room(data), None if values is None else _room(values)
     blocks = list(_blocks(labels.shape))
-    lazy = not isinstance(data, np.ndarray)
-    size = prod(labels.shape) * np.dtype(data.dtype).itemsize
-    kept = np.empty(labels.shape, data.dtype) if lazy and size <= HELD else None
     for number, rows in enumerate(blocks):
         yield Step(number * _READING // len(blocks), _PARTS, "reading the labels")
         block = np.asarray(data[rows])
         if kept is not None:
             kept[rows] = block
+        if values is not None and seen is not None and block.any():
+            seen[:, rows] = values[:, rows]
         _add(found, block, rows.start)
     data = data if kept is None else kept
+    values = values if seen is None else seen
     found.objects = dict(sorted(found.objects.items()))
     for number, (label, one) in enumerate(found.objects.items()):
         done = _READING + (_PARTS - _READING) * number // len(found.objects)
@@ -176,9 +178,16 @@ def _found(labels: AxesArray, image: AxesArray | None, ruler: Ruler) -> Steps[_F
         for part in _blocks(planes.shape):
             yield Step(done, _PARTS, f"label {label}, {number + 1} of {len(found.objects)}")
             _look(one, planes, part, ruler)
-        if image is not None:
-            one.values = _values(np.asarray(image.data[(slice(None), *one.box)]), mask)
+        if values is not None:
+            one.values = _values(np.asarray(values[(slice(None), *one.box)]), mask)
     return found
+
+
+def _room(data: ArrayLike) -> np.ndarray | None:
+    """Where lazy data are kept, so that each is read only once; None where there is no need."""
+    size = prod(data.shape) * np.dtype(data.dtype).itemsize
+    held = isinstance(data, np.ndarray) or size > HELD
+    return None if held else np.empty(data.shape, data.dtype)
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
