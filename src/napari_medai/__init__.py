@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_medai.core.errors import InputError, MedaiError, RunError
     from napari_medai.core.steps import Step, finished
     from napari_medai.models.model import Model
-    from napari_medai.scripting import models, script, segment, train
+    from napari_medai.scripting import measure, models, script, segment, train
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
 
@@ -49,6 +49,7 @@ _HOMES = {
     "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
     "finished": "core.steps",
+    "measure": "scripting",
     "models": "",
     "script": "scripting",
     "segment": "scripting",
@@ -67,6 +68,7 @@ __all__ = [
     "Segmentation",
     "Step",
     "finished",
+    "measure",
     "models",
     "script",
     "segment",

@@ -20,6 +20,7 @@ from napari_medai.core.errors import InputError
 COMMANDS = {
     "segment": "find the objects in images, and write labels and features",
     "train": "train a model on one's own images and masks",
+    "measure": "write volume, surface, longest diameter and intensity of labels as a table",
     "models": "list, show, verify, install, remove or export models",
     "convert": "write an image or labels in another format",
     "deidentify": "write copies of DICOM files without the patient's identity",

@@ -21,6 +21,7 @@ from napari_medai.io.calibration import Scale, Units, calibrated
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
+    from pandas import DataFrame
 
     from napari_medai.models.model import Model
     from napari_medai.tasks.pairs import Pair
@@ -150,6 +151,48 @@ def train(
     return _drained(steps)
 
 
+def measure(
+    labels: Any,
+    image: Any = None,
+    *,
+    axes: str | None = None,
+    scale: Scale | None = None,
+    units: Units | None = None,
+) -> DataFrame:
+    """Measure every label; a table as napari's ``features`` are, whose columns name their units.
+
+    Parameters
+    ----------
+    labels
+        A napari labels layer, whose scale and units count and whose features give the ``class``,
+        or an array of whole numbers, with ``axes``, ``scale`` and ``units`` as of `segment`.
+    image
+        A layer or an array on the same grid, whose values are measured.
+
+    Returns
+    -------
+    DataFrame
+        ``volume_ml``, ``surface_mm2``, ``longest_diameter_mm``, ``mean_intensity``, ...: see
+        `napari_medai.core.measures.Measurements`. The layer is left as it is.
+    """
+    import pandas as pd
+
+    from napari_medai.core.measures import measure_steps
+    from napari_medai.ui.measured import subject_of, table_of
+
+    axes = axes.upper() if axes else None
+    source = _source(labels, axes=axes, scale=scale, units=units, kind="Labels")
+    subject = subject_of(source, axes=axes)
+    if image is not None:
+        pixels = image if _is_layer(image) else _pixels(image, subject.labels.axes)
+        subject = subject_of(source, pixels, axes=axes)
+    if subject.note:
+        warnings.warn(subject.note, stacklevel=2)
+    found = _drained(measure_steps(subject.labels, subject.ruler, image=subject.image))
+    features = source.features if _is_layer(source) else pd.DataFrame()
+    return pd.DataFrame(table_of(found, features))
+
+
 def models(task: str | None = None) -> list[Model]:
     """The models that can be used, all or those for one task."""
     from napari_medai.models.registry import list_models
@@ -240,14 +283,15 @@ def _is_layer(image: Any) -> bool:
     return hasattr(image, "data_to_world") and hasattr(image, "axis_labels")
 
 
-def _source(image: Any, *, axes: str | None, scale: Any, units: Any) -> Any:
-    """The layer itself, or an array with its axes, spacing and units."""
+def _source(image: Any, *, axes: str | None, scale: Any, units: Any, kind: str = "Image") -> Any:
+    """The layer itself, of one kind, or an array with its axes, spacing and units."""
     if _is_layer(image):
-        from napari.layers import Image
+        from napari import layers
 
-        if not isinstance(image, Image):
+        if not isinstance(image, getattr(layers, kind)):
+            wanted = "an image" if kind == "Image" else "a labels"
             raise InputError(
-                f"layer {image.name!r} is a {type(image).__name__} layer; choose an image layer"
+                f"layer {image.name!r} is a {type(image).__name__} layer; choose {wanted} layer"
             )
         if scale is not None or units is not None:
             raise InputError(
@@ -268,6 +312,14 @@ def _array(layer: Any, axes: str | None) -> AxesArray:
     from napari_medai.ui.layers import array_from_layer
 
     return array_from_layer(layer, axes=axes)
+
+
+def _pixels(image: Any, axes: str) -> AxesArray:
+    """An array of values on the grid of labels with these axes, maybe with channels last."""
+    if isinstance(image, AxesArray):
+        return image
+    data = _finest(image)
+    return AxesArray(data, axes + CHANNEL * (len(data.shape) - len(axes)))
 
 
 def _finest(image: Any) -> Any:

@@ -48,12 +48,9 @@ def object_features(
             f"image of shape {image.shape} and labels of shape {labels.shape} do not fit; the "
             "image must have the shape of the labels, with channels before"
         )
-    where = np.flatnonzero(labels)
-    index, row = compact_labels(labels.reshape(-1)[where])
+    index, own = numbered(labels)
     if score is not None and len(score) != len(index):
         raise InputError(f"{len(index)} objects need as many scores, got {len(score)}")
-    own = np.zeros(labels.shape, np.int32)
-    own.reshape(-1)[where] = row + 1
     sure = np.zeros(len(index)) if score is None else np.asarray(score, dtype=float)
     seen = np.zeros((1, *labels.shape), np.uint8) if image is None else image
     table = ObjectTable()
@@ -173,6 +170,17 @@ class ObjectTable:
             else:
                 columns[axis.lower()] = along.round().astype(np.int64)
         return columns
+
+
+def numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The labels that occur, rising, without 0, and the image with 1 for the first of them, 2 for
+    the second, ..., int32.
+    """
+    where = np.flatnonzero(labels)
+    index, row = compact_labels(labels.reshape(-1)[where])
+    own = np.zeros(labels.shape, np.int32)
+    own.reshape(-1)[where] = row + 1
+    return index, own
 
 
 def compact_labels(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

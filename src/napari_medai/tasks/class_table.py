@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
 from napari_medai.core.axes import AxesArray
+from napari_medai.core.ruler import Ruler
 from napari_medai.tasks.spacing import millimetres
+
+SMALL = 0.02
+"""Millimetres below which pixels are those of a microscope, and measured in micrometres."""
 
 
 class ClassTable:
@@ -36,13 +39,16 @@ class ClassTable:
     def features(self, names: Sequence[str], image: AxesArray) -> dict[str, np.ndarray]:
         """Columns with a row for every class, also one that was not found.
 
-        ``index``, ``class`` (its name), ``voxels``, ``volume_mm3`` (``area_mm2`` where the image
-        has no Z) where the spacing is known in physical units, and ``mean_intensity`` (NaN
-        without voxels). Several frames are added up.
+        ``index``, ``class`` (its name), ``voxels``, ``volume_ml`` and the like where the spacing
+        is known in physical units (`napari_medai.core.ruler.Ruler.size_name`), and
+        ``mean_intensity`` (NaN without voxels). Several frames are added up.
         """
         known = millimetres(image, image.space)
-        size = "volume_mm3" if len(image.space) == 3 else "area_mm2"
-        measured = {} if known is None else {size: self._voxels[1:] * prod(known)}
+        measured = {}
+        if known is not None:
+            unit = "mm" if max(known) >= SMALL else "um"
+            ruler = Ruler(np.diag(known) * (1.0 if unit == "mm" else 1e3), unit)
+            measured = {ruler.size_name: self._voxels[1:] * ruler.pixel}
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self._total / self._counted
         return {

@@ -12,6 +12,14 @@ from napari_medai.core.axes import ArrayLike
 from napari_medai.tasks.assembly import Layout
 from napari_medai.tasks.magnification import Magnification
 
+SIZES = {
+    "volume_ml": "ml",
+    "volume_um3": "µm³",
+    "area_mm2": "mm²",
+    "area_um2": "µm²",
+    "voxels": "pixels",
+}
+"""Columns that say how much of a class there is, and their units."""
 THIN_SPACE = "\u202f"
 
 
@@ -45,10 +53,9 @@ class Segmentation:
         """What was found: ``1 302 objects``, or how much of each class."""
         if not self.classes:
             return f"{digits(self.count)} object" + "s" * (self.count != 1)
-        words = {"volume_mm3": "mm³", "area_mm2": "mm²", "voxels": "pixels"}
-        size = next(name for name in words if name in self.features)
+        size = next(name for name in SIZES if name in self.features)
         parts = zip(self.classes, self.features[size], strict=True)
-        return ", ".join(f"{name} {digits(value)} {words[size]}" for name, value in parts)
+        return ", ".join(f"{name} {digits(value)} {SIZES[size]}" for name, value in parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from napari_medai.core.intensity import intensity_of
 from napari_medai.models.card import class_names
 from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import Architecture, ModelSpec
+from napari_medai.tasks.class_table import SMALL
 from napari_medai.tasks.pairs import Pair, arrays
 from napari_medai.tasks.spacing import millimetres
 from napari_medai.tasks.trained import write_trained
@@ -154,7 +155,7 @@ def class_spec(
     axes = "".join(axis for axis in "ZYX" if axis in space)
     known = [steps for pair in pairs if (steps := millimetres(pair.image, axes)) is not None]
     spacing = [round(float(n), 6) for n in np.median(known, axis=0)] if known else None
-    picture = len(axes) == 2 and (spacing is None or max(spacing) < 0.02)
+    picture = len(axes) == 2 and (spacing is None or max(spacing) < SMALL)
     net = {**NETS[len(axes)], "channels_in": channels, "channels_out": 1 + len(classes)}
     if spacing is not None and len(axes) == 3 and spacing[0] > THICK * min(spacing[1:]):
         net |= {"shuffle": [1, 2, 2], "pool": [1, 2, 2]}

@@ -255,6 +255,15 @@ def _spacing(layer: Layer) -> list[float]:
     return [float(n) for n in np.linalg.norm(layer.affine.linear_matrix @ own, axis=0)]
 
 
+def direction_of(layer: Layer, axes: str, order: str) -> np.ndarray:
+    """(n, n): the direction in the world of each axis in ``order``, a column each."""
+    linear = np.asarray(layer.affine.linear_matrix) @ np.asarray(layer.rotate)
+    linear = linear @ shear_matrix(layer.shear, ndim=layer.ndim) @ np.diag(layer.scale)
+    kept = [axes.index(axis) for axis in order]
+    columns = linear[np.ix_(kept, kept)]
+    return np.asarray(columns / np.linalg.norm(columns, axis=0))
+
+
 def _place_of_array(image: AxesArray, window: Window) -> Place:
     axes = "".join(axis for axis in image.axes if axis != CHANNEL)
     scale = np.array([image.step(axis) for axis in axes])

@@ -172,12 +172,12 @@ def _in_layer(world: Sequence[Any], layer: Image, units: Sequence[Any] | None) -
         place[layer.ndim - known :] = np.asarray(position, dtype=float)[-known:]
         if units is not None:
             pairs = zip(units[-known:], layer.units[-known:], strict=True)
-            place[layer.ndim - known :] *= [_factor(unit, own) for unit, own in pairs]
+            place[layer.ndim - known :] *= [unit_factor(unit, own) for unit, own in pairs]
         points.append(layer.world_to_data(place))
     return np.array(points)
 
 
-def _factor(unit: Any, other: Any) -> float:
+def unit_factor(unit: Any, other: Any) -> float:
     """How many of the other unit one unit is; 1 where they cannot be compared (pixels)."""
     from pint import DimensionalityError, get_application_registry
 

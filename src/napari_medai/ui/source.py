@@ -43,17 +43,27 @@ class Source:
 class LayerPicker(QComboBox):
     """The layers of some kind in a viewer, the last on top; keeps its choice by identity.
 
-    ``empty`` is what it shows where there are none; `removed` tells of layers of any kind.
+    ``empty`` is what it shows where there are none, ``none`` a first entry that stands for no
+    layer. It follows the viewer's active layer unless that is turned off. `listed` tells that there
+    are others to choose from, `removed` of layers of any kind.
     """
 
     picked = Signal()
+    listed = Signal()
     removed = Signal(object)
 
     def __init__(
-        self, viewer: ViewerModel, kind: type, *, empty: str, parent: QWidget | None = None
+        self,
+        viewer: ViewerModel,
+        kind: type,
+        *,
+        empty: str = "",
+        none: str = "",
+        follows: bool = True,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._kind = viewer, kind
+        self._viewer, self._kind, self._none = viewer, kind, none
         self._layers: list[Any] = []
         self.setPlaceholderText(empty)
         events = viewer.layers.events
@@ -62,8 +72,9 @@ class LayerPicker(QComboBox):
             (events.removed, self._refresh),
             (events.removed, self._tell),
             (events.reordered, self._refresh),
-            (viewer.layers.selection.events.active, self._follow),
         ]
+        if follows:
+            watched.append((viewer.layers.selection.events.active, self._follow))
         for emitter, slot in watched:
             emitter.connect(slot)
         self._watched = watched
@@ -71,7 +82,12 @@ class LayerPicker(QComboBox):
         self.destroyed.connect(partial(_disconnect, watched))
         self.currentIndexChanged.connect(lambda _: self.picked.emit())
         self._refresh()
-        self._follow()
+        if follows:
+            self._follow()
+
+    def layers(self) -> list[Any]:
+        """Those that can be chosen, in the order shown."""
+        return [layer for layer in self._layers if layer is not None]
 
     def layer(self) -> Any:
         """The chosen layer, None if there is none."""
@@ -79,35 +95,37 @@ class LayerPicker(QComboBox):
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
     def choose(self, layer: Any) -> None:
-        """Choose a layer; nothing happens if it is not among them."""
+        """Choose a layer, or None; nothing happens if it is not among them."""
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
 
     def _refresh(self, event: Any = None) -> None:
         before = self.layer()
-        names = [(layer.events.name, self._rename) for layer in self._layers]
+        names = [(layer.events.name, self._rename) for layer in self.layers()]
         _disconnect(names)
         self._watched[:] = [pair for pair in self._watched if pair not in names]
-        self._layers = [x for x in reversed(self._viewer.layers) if isinstance(x, self._kind)]
-        for layer in self._layers:
+        found: list[Any] = [x for x in reversed(self._viewer.layers) if isinstance(x, self._kind)]
+        self._layers = [None, *found] if self._none else found
+        for layer in found:
             layer.events.name.connect(self._rename)
             self._watched.append((layer.events.name, self._rename))
         blocked = self.blockSignals(True)
         self.clear()
-        self.addItems([layer.name for layer in self._layers])
+        self.addItems([self._none if x is None else x.name for x in self._layers])
         # With a placeholder, Qt chooses none by itself.
         chosen = self._layers.index(before) if before in self._layers else 0
         self.setCurrentIndex(chosen if self._layers else -1)
         self.blockSignals(blocked)
         if self.layer() is not before:
             self.picked.emit()
+        self.listed.emit()
 
     def _tell(self, event: Any) -> None:
         self.removed.emit(event.value)
 
     def _rename(self, event: Any = None) -> None:
-        for index, layer in enumerate(self._layers):
-            self.setItemText(index, layer.name)
+        for layer in self.layers():
+            self.setItemText(self._layers.index(layer), layer.name)
 
     def _follow(self, event: Any = None) -> None:
         self.choose(self._viewer.layers.selection.active)

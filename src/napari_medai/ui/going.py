@@ -1,0 +1,34 @@
+"""Taking the viewer to a place in a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_medai.ui.region import unit_factor
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+def go_to(viewer: ViewerModel, layer: Layer, point: Sequence[float] | np.ndarray) -> None:
+    """Move the sliders and the middle of the canvas to a point of a layer, in its pixels.
+
+    The zoom stays, and what a layer with fewer axes than the viewer does not have.
+    """
+    dims, camera = viewer.dims, viewer.scene.camera
+    extra = dims.ndim - layer.ndim
+    world = np.asarray(layer.data_to_world(np.asarray(point, dtype=float)), dtype=float)
+    if dims.units is not None:
+        pairs = zip(layer.units, dims.units[extra:], strict=True)
+        world = world * [unit_factor(own, unit) for own, unit in pairs]
+    dims.set_point(range(extra, dims.ndim), world)
+    center = np.array(camera.center, dtype=float)
+    shown = list(dims.displayed)
+    for place, axis in enumerate(shown, start=len(center) - len(shown)):
+        if axis >= extra:
+            center[place] = world[axis - extra]
+    camera.center = tuple(center)

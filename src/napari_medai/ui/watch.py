@@ -1,0 +1,68 @@
+"""Noticing that layers are not those any more that something was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+from weakref import ref
+
+from qtpy.QtCore import QObject, Signal
+
+EDITS = ("paint", "data")
+SIZES = ("scale", "rotate", "shear", "affine", "units")
+"""Events of a layer after which its pixels have other sizes in the world."""
+
+_Connections = list[tuple[Any, Callable[..., Any]]]
+
+
+class Watch(QObject):
+    """Tells once when a layer is edited (also undone and done again), or its scale changes."""
+
+    noticed = Signal()
+
+    def __init__(self, layers: Sequence[Any], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.changed = False
+        # A layer that is removed must not be held by what only looks at it.
+        self._histories = [(ref(layer), _history(layer)) for layer in layers]
+        self._connections: _Connections = []
+        for layer in layers:
+            for name in (*EDITS, *SIZES):
+                if name in layer.events.emitters:
+                    self._connect(getattr(layer.events, name), self._notice)
+            # napari tells of undo and redo only by drawing the layer again
+            self._connect(layer.events.set_data, self._compare)
+        # Not a method: this object is half gone when Qt calls it.
+        self.destroyed.connect(partial(_disconnect, self._connections))
+
+    def end(self) -> None:
+        """Look no more."""
+        _disconnect(self._connections)
+        self.deleteLater()
+
+    def _connect(self, event: Any, slot: Callable[..., Any]) -> None:
+        event.connect(slot)
+        self._connections.append((event, slot))
+
+    def _notice(self, event: Any = None) -> None:
+        if not self.changed:
+            self.changed = True
+            self.noticed.emit()
+
+    def _compare(self, event: Any = None) -> None:
+        layers = ((found(), before) for found, before in self._histories)
+        if any(layer is not None and _history(layer) != before for layer, before in layers):
+            self._notice()
+
+
+def _history(layer: Any) -> tuple[int, int]:
+    """How many edits can be undone and done again."""
+    undone, again = (getattr(layer, f"_{kind}_history", ()) for kind in ("undo", "redo"))
+    return len(undone), len(again)
+
+
+def _disconnect(connections: _Connections, *_: Any) -> None:
+    while connections:
+        event, slot = connections.pop()
+        event.disconnect(slot)
