@@ -18,6 +18,9 @@ from napari_medai.io.units import unit_word
 
 LayerData = tuple[Any, dict[str, Any], str]
 
+_OTHER_LABELS = (0.5, 0.5, 0.5, 1.0)
+"""The colour of labels that have none of their own in a file that colours others."""
+
 
 def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
     """A reader for ``path`` if it is an image by its name, or DICOM, else None; never raises."""
@@ -63,10 +66,14 @@ def layer_data(image: ImageData) -> LayerData:
     }
     if image.grid is not None:
         options |= _lying_on(image.grid, axes)
+    elif any(image.origin.values()):
+        options["translate"] = tuple(float(image.origin.get(axis, 0.0)) for axis in axes)
     if image.contrast is not None and kind == "image":
         options["contrast_limits"] = image.contrast
     if image.features and kind == "labels":
         options["features"] = {name: list(values) for name, values in image.features.items()}
+    if image.colors and kind == "labels":
+        options["colormap"] = {None: _OTHER_LABELS, 0: (0.0, 0.0, 0.0, 0.0), **image.colors}
     if image.metadata:
         options["metadata"] = {"medai": dict(image.metadata)}
     if len(image.levels) > 1:

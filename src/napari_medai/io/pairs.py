@@ -79,7 +79,9 @@ def read_pair(image_path: Path, mask_path: Path) -> tuple[AxesArray, np.ndarray,
     InputError
         If a file cannot be read, or the mask does not fit the image or holds other numbers.
     """
-    image = _only(read_image(image_path), image_path).image
+    found = read_image(image_path)
+    # An OME-Zarr image may bring labels of its own.
+    image = _only([one for one in found if not one.labels] or found, image_path).image
     labels = _labels(_only(read_image(mask_path), mask_path), mask_path)
     shape = tuple(n for axis, n in image.sizes.items() if axis != CHANNEL)
     if labels.shape != shape:
