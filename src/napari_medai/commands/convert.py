@@ -19,6 +19,7 @@ from napari_medai.io.units import in_micrometers
 from napari_medai.io.volumes import suffix_of
 
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
+ZARR = ".zarr"
 DICOM = ".dcm"
 _SECONDS = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0}
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT",
         help="the file to write; its ending tells the format: .nii.gz, .nii, .nrrd, .mha, "
-        ".ome.tif, or .dcm for a DICOM segmentation of labels",
+        ".ome.tif, .ome.zarr, or .dcm for a DICOM segmentation of labels",
     )
     parser.add_argument(
         "--series",
@@ -51,13 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    check_free(parsed.target, overwrite=parsed.overwrite)
+    suffix = suffix_of(parsed.target)
+    if suffix != ZARR:  # labels may join an image
+        check_free(parsed.target, overwrite=parsed.overwrite)
     images = read_image(parsed.source)
     image = replace(images[0], labels=images[0].labels or parsed.labels)
     more = (f"{parsed.source} holds {len(images)} images; the first is taken",)
     for note in (*(more if len(images) > 1 else ()), *image.notes):
         print(f"{PROGRAM}: {note}", file=sys.stderr)
-    suffix = suffix_of(parsed.target)
     if suffix in VOLUMES:
         _write_volume(image, parsed)
     elif suffix in TIFF_SUFFIXES:
@@ -70,12 +72,16 @@ def run(parsed: argparse.Namespace) -> int:
             labels=image.labels,
             overwrite=parsed.overwrite,
         )
+    elif suffix == ZARR:
+        from napari_medai.io.ome_zarr.writer import write_zarr
+
+        write_zarr(parsed.target, image, overwrite=parsed.overwrite)
     elif suffix == DICOM:
         _write_segmentation(image, parsed)
     else:
         raise InputError(
             f"{parsed.target.name} names no format that can be written; end it with one of "
-            f"{', '.join((*VOLUMES, '.ome.tif', DICOM))}"
+            f"{', '.join((*VOLUMES, '.ome.tif', ZARR, DICOM))}"
         )
     print(parsed.target)
     return 0
@@ -102,12 +108,14 @@ def _write_volume(image: ImageData, parsed: argparse.Namespace) -> None:
 
 
 def _flat_grid(image: ImageData) -> Grid:
-    """The grid of an image that lies in no patient: at the origin, in its size."""
-    steps = []
-    for axis in "ZYX":
-        micrometers = in_micrometers(image.image.step(axis), image.units.get(axis))
-        steps.append(image.image.step(axis) if micrometers is None else micrometers / 1000)
-    return Grid(np.diag([*steps, 1.0]))
+    """The grid of an image that lies in no patient: in its size, from its origin."""
+    affine = np.eye(4)
+    for row, axis in enumerate("ZYX"):
+        unit = in_micrometers(1.0, image.units.get(axis))
+        millimetres = 1.0 if unit is None else unit / 1000
+        affine[row, row] = image.image.step(axis) * millimetres
+        affine[row, 3] = image.origin.get(axis, 0.0) * millimetres
+    return Grid(affine)
 
 
 def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:

@@ -17,8 +17,9 @@ from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.core.steps import Steps
 from napari_medai.io.atomic import check_free, replacing, swap
-from napari_medai.io.label_store import new_label_group
+from napari_medai.io.image_data import ImageData
 from napari_medai.io.ome_tiff import write_tiff
+from napari_medai.io.ome_zarr.writer import FINEST, finish_labels
 from napari_medai.io.results import write_features_csv, write_overlay_png
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
@@ -142,9 +143,11 @@ def written_steps(
     """
     with staged(outputs, overwrite=overwrite) as new:
         if _is_large(image):
-            store = new_label_group(new.zarr, image, name=new.zarr.stem)
+            store = new.zarr / FINEST
             result = yield from segment_steps(image, model, params, out=store)
             labels = _opened(store)
+            with _told(new):
+                finish_labels(new.zarr, _large_labels(labels, result.axes, image, new.zarr.stem))
         else:
             result = yield from segment_steps(image, model, params)
             labels = result.labels
@@ -217,6 +220,10 @@ def _calibration(image: AxesArray) -> tuple[dict[str, float], dict[str, str]]:
         {axis: step for axis, step in image.spacing.items() if axis in known},
         {axis: unit for axis, unit in image.units.items() if axis in known},
     )
+
+
+def _large_labels(labels: Any, axes: str, image: AxesArray, name: str) -> ImageData:
+    return ImageData((labels,), axes, *_calibration(image), name=name, labels=True)
 
 
 def _is_large(image: AxesArray) -> bool:

@@ -1,4 +1,4 @@
-"""What the metadata of OME-Zarr say: axes, places, channels and labels, each way.
+"""What the metadata of OME-Zarr say: axes, places, channels and labels.
 
 As in https://ngff.openmicroscopy.org/0.5 and 0.4.
 """
@@ -128,9 +128,10 @@ def shown_between(channel: Mapping[str, Any]) -> tuple[float, float] | None:
     """The values that a channel is shown between, None where it does not say."""
     window = channel.get("window")
     ends = [window.get("start"), window.get("end")] if isinstance(window, dict) else []
-    if len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
+    numbers = [float(end) for end in ends if isinstance(end, int | float)]
+    if len(numbers) != 2:
         return None
-    low, high = (float(end) for end in ends)
+    low, high = numbers
     return (low, high) if np.isfinite([low, high]).all() and low < high else None
 
 

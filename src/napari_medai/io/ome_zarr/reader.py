@@ -14,7 +14,7 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.io.image_data import ImageData
-from napari_medai.io.ome_zarr_metadata import (
+from napari_medai.io.ome_zarr.metadata import (
     LABELS,
     label_colors,
     label_features,
