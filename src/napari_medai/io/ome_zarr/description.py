@@ -79,7 +79,8 @@ def _window(values: np.ndarray, image: ImageData) -> dict[str, float]:
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     shown = spread(values) or (low, low + 1)
     if image.rgb:
-        low, high, shown = 0.0, 255.0, (0.0, 255.0)
+        low, high = 0.0, float(np.iinfo(values.dtype).max) if values.dtype.kind in "iu" else 1.0
+        shown = (low, high)
     if image.contrast is not None and CHANNEL not in image.axes:
         shown = image.contrast
     start, end = (float(value) for value in shown)

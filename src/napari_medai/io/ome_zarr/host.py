@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_medai.core.errors import InputError
+from napari_medai.core.errors import InputError, RunError
 from napari_medai.io.images import is_zarr
 from napari_medai.io.ome_zarr.metadata import LABELS, ome_attributes
 from napari_medai.io.ome_zarr.version import VERSIONS, Version
@@ -35,8 +35,13 @@ class Host:
             return
         try:
             group.attrs.update(self.version.attributes({**told, LABELS: [*names, self.name]}))
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(self.labels / self.name, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise RunError(
+                    f"{self.labels} could not be changed ({error.strerror or error}); make room "
+                    "or choose another folder and try again"
+                ) from error
             raise
 
     def consolidate(self) -> None:

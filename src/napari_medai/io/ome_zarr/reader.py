@@ -153,7 +153,7 @@ def _image(image: ImageData, attributes: Mapping[str, Any]) -> ImageData:
         return replace(image, contrast=shown_between(channels[0]) if len(channels) == 1 else None)
     if len(channels) != size:
         return image
-    if image.levels[0].dtype == np.uint8 and tells_rgb(channels):
+    if tells_rgb(channels):
         return _with_colours_last(image)
     return replace(image, names=names if any(names) else ())
 

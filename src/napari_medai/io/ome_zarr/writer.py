@@ -41,8 +41,8 @@ def write_zarr(
     """Write an image, with labels of it if any, as OME-Zarr 0.5; returns where it is.
 
     A pyramid is made of the finest level, block by block: a lazy image is never held whole. Axes
-    are written as T, C, Z, Y, X; bool becomes uint8; RGB becomes three channels that
-    `read_zarr` knows again.
+    are written as T, C, Z, Y, X; bool becomes uint8; RGB, without transparency, becomes three
+    channels that `read_zarr` knows again.
 
     Labels alone are an OME-Zarr of their own, unless ``path`` is an OME-Zarr image (0.4 or 0.5)
     or lies in its ``labels``: then they are added to that image by their name, in its version, and
@@ -166,7 +166,9 @@ def _prepared(image: ImageData, name: str) -> ImageData:
             f"{image.axes!r}; choose one position of an axis"
         )
     order = "".join(axis for axis in "T" + others + SPACE if axis in image.axes)
-    moved = image.image.moved_to(order).data
+    moved: Any = image.image.moved_to(order).data
+    if image.rgb:  # without transparency
+        moved = moved[(slice(None),) * order.index(CHANNEL) + (slice(0, 3),)]
     return replace(
         image,
         levels=(moved,),
