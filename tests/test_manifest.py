@@ -69,15 +69,17 @@ def test_readers_are_asked_for_images_alone(
 
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr"])
-@pytest.mark.parametrize(("kind", "title"), [("image", "OME-Zarr"), ("labels", "OME-Zarr labels")])
+@pytest.mark.parametrize(
+    "kinds", [["image"], ["labels"], ["image", "labels"], ["labels", "image", "image", "labels"]]
+)
 def test_layers_are_saved_as_ome_zarr(
-    manifest: PluginManifest, name: str, kind: str, title: str
+    manifest: PluginManifest, name: str, kinds: list[str]
 ) -> None:
     plugins = PluginManager()
     plugins.register(manifest)
-    writer, path = plugins.get_writer(name, [kind])
+    writer, path = plugins.get_writer(name, kinds)
     assert writer is not None
-    assert (writer.display_name, path) == (title, name)
+    assert (writer.display_name, path) == ("OME-Zarr", name)
 
 
 def _action(menu: Any, text: str) -> Any:

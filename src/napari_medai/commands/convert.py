@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT",
         help="the file to write; its ending tells the format: .nii.gz, .nii, .nrrd, .mha, "
-        ".ome.tif, .ome.zarr, or .dcm for a DICOM segmentation of labels",
+        ".ome.tif, .ome.zarr, or .dcm for a DICOM segmentation of labels. Labels for an OME-Zarr "
+        "image that exists are added to it",
     )
     parser.add_argument(
         "--series",
@@ -57,34 +58,47 @@ def run(parsed: argparse.Namespace) -> int:
         check_free(parsed.target, overwrite=parsed.overwrite)
     images = read_image(parsed.source)
     image = replace(images[0], labels=images[0].labels or parsed.labels)
-    more = (f"{parsed.source} holds {len(images)} images; the first is taken",)
-    for note in (*(more if len(images) > 1 else ()), *image.notes):
-        print(f"{PROGRAM}: {note}", file=sys.stderr)
+    labels = (
+        [one for one in images[1:] if one.labels] if suffix == ZARR and not image.labels else []
+    )
+    if len(images) > 1 + len(labels):
+        _tell(f"{parsed.source} holds {len(images)} images; the first is taken")
+    for note in image.notes:
+        _tell(note)
     if suffix in VOLUMES:
         _write_volume(image, parsed)
     elif suffix in TIFF_SUFFIXES:
-        from napari_medai.io.ome_tiff import write_tiff
-
-        write_tiff(
-            parsed.target,
-            image.image,
-            names=image.names,
-            labels=image.labels,
-            overwrite=parsed.overwrite,
-        )
+        _write_tiff(image, parsed)
     elif suffix == ZARR:
         from napari_medai.io.ome_zarr.writer import write_zarr
 
-        write_zarr(parsed.target, image, overwrite=parsed.overwrite)
+        print(write_zarr(parsed.target, image, labels=labels, overwrite=parsed.overwrite))
+        return 0
     elif suffix == DICOM:
         _write_segmentation(image, parsed)
     else:
         raise InputError(
             f"{parsed.target.name} names no format that can be written; end it with one of "
-            f"{', '.join((*VOLUMES, '.ome.tif', ZARR, DICOM))}"
+            f"{', '.join((*VOLUMES, '.ome.tif', '.ome.zarr', DICOM))}"
         )
     print(parsed.target)
     return 0
+
+
+def _tell(note: str) -> None:
+    print(f"{PROGRAM}: {note}", file=sys.stderr)
+
+
+def _write_tiff(image: ImageData, parsed: argparse.Namespace) -> None:
+    from napari_medai.io.ome_tiff import write_tiff
+
+    write_tiff(
+        parsed.target,
+        image.image,
+        names=image.names,
+        labels=image.labels,
+        overwrite=parsed.overwrite,
+    )
 
 
 def _write_volume(image: ImageData, parsed: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_medai.core.errors import RunError
 from napari_medai.io.layer_data import read_layers
-from napari_medai.io.ome_zarr.layer_writer import write_labels_zarr, write_zarr_layer
+from napari_medai.io.ome_zarr.layer_writer import write_zarr_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 RNG = np.random.default_rng(0)
@@ -27,9 +28,7 @@ TURN = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
 
 
 def _written(layer: Layer, path: Path) -> Layer:
-    write = write_labels_zarr if isinstance(layer, Labels) else write_zarr_layer
-    data, attributes, _ = layer.as_layer_data_tuple()
-    write(str(path), data, attributes)
+    assert write_zarr_layers(str(path), [layer.as_layer_data_tuple()]) == [str(path)]
     ((data, options, kind),) = read_layers(path)
     return Layer.create(data, options, kind)
 
@@ -110,12 +109,10 @@ def test_labels_saved_to_an_image_join_it(tmp_path: Path) -> None:
     image = Image(VALUES, name="gel", **PLACED)
     labels = Labels(VALUES.astype(np.int32) // 50, name="my cells", **PLACED)
     path = str(tmp_path / "a.zarr")
-    data, attributes, _ = image.as_layer_data_tuple()
-    assert write_zarr_layer(path, data, attributes) == [path]
+    assert write_zarr_layers(path, [image.as_layer_data_tuple()]) == [path]
     for _ in range(2):
         labels.data[0] += 1
-        data, attributes, _ = labels.as_layer_data_tuple()
-        written = write_labels_zarr(path, data, attributes)
+        written = write_zarr_layers(path, [labels.as_layer_data_tuple()])
         assert written == [str(tmp_path / "a.zarr/labels/my cells")]
     found = read_layers(path)
     assert [(options["name"], kind) for _, options, kind in found] == [
@@ -130,3 +127,61 @@ def test_a_layer_is_saved_over_its_own_file(tmp_path: Path) -> None:
     first = _written(Image(VALUES, **PLACED), tmp_path / "a.zarr")
     again = _written(first, tmp_path / "a.zarr")
     np.testing.assert_array_equal(again.data, VALUES)
+
+
+def test_images_become_channels_and_labels_lie_beside_them(tmp_path: Path) -> None:
+    lazy = dask.array.from_array(VALUES + 1, chunks=8)
+    layers = [
+        Labels(VALUES // 50, name="cells", **PLACED),
+        Image(VALUES, name="DNA", **PLACED),
+        Image([lazy, lazy[:, ::2, ::2]], multiscale=True, name="actin", **PLACED),
+        Labels(VALUES // 99, name="nuclei", **PLACED),
+    ]
+    path = str(tmp_path / "a.zarr")
+    assert write_zarr_layers(path, [layer.as_layer_data_tuple() for layer in layers]) == [path]
+    (data, options, kind), *labels = read_layers(path)
+    assert kind == "image"
+    assert options["name"] == ["DNA", "actin"]
+    assert options["channel_axis"] == 0
+    np.testing.assert_array_equal(data, [VALUES, VALUES + 1])
+    assert [told["name"] for _, told, _ in labels] == ["cells", "nuclei"]
+    for _, told, _ in (*labels, (data, options, kind)):
+        assert told["scale"] == PLACED["scale"]
+        assert told["translate"] == PLACED["translate"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "complaint"),
+    [
+        ([Image(VALUES, name="a"), Image(VALUES[1:], name="b")], "layers a and b are not"),
+        ([Image(VALUES), Image(VALUES, scale=(1, 1, 2))], "no channels of one image"),
+        ([Image(VALUES), Image(VALUES, translate=(1, 1, 2))], "no channels of one image"),
+        ([Labels(VALUES, name="a"), Labels(VALUES, name="b")], "need the image"),
+        ([Image(VALUES), Labels(VALUES, name="b"), Labels(VALUES, name="b")], "name of its own"),
+    ],
+)
+def test_layers_that_make_no_image_are_refused(
+    tmp_path: Path, layers: list[Layer], complaint: str
+) -> None:
+    path = str(tmp_path / "a.zarr")
+    with pytest.raises(RunError, match=complaint):
+        write_zarr_layers(path, [layer.as_layer_data_tuple() for layer in layers])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_viewer_saves_and_opens_it(
+    tmp_path: Path, make_napari_viewer: Callable[..., Any]
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(VALUES, name="gel", **PLACED)
+    viewer.add_labels(VALUES // 50, name="cells", **PLACED)
+    path = str(tmp_path / "a.ome.zarr")
+    assert viewer.layers.save(path, plugin="napari-medai") == [path]
+    viewer.layers.clear()
+    image, labels = viewer.open(path, plugin="napari-medai")
+    assert (image.name, labels.name) == ("gel", "cells")
+    np.testing.assert_array_equal(labels.data, VALUES // 50)
+    np.testing.assert_array_equal(labels.translate, image.translate)
+    (inner,) = viewer.open(f"{path}/labels/cells", plugin="napari-medai")
+    assert isinstance(inner, Labels)
+    np.testing.assert_array_equal(inner.data, VALUES // 50)

@@ -352,6 +352,8 @@ def test_what_exists_is_kept(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds more than one image \(labels\)"):
         write_zarr(path, STACK, overwrite=True)
     assert len(read_image(path)) == 2
+    write_zarr(path, replace(STACK, name="third"), labels=[CELLS], overwrite=True)
+    assert [image.name for image in read_image(path)] == ["third", "cells"]
     alone = write_zarr(tmp_path / "b.zarr", CELLS)
     with pytest.raises(InputError, match="exists already"):
         write_zarr(alone, CELLS)

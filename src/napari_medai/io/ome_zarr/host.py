@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,15 @@ def found_host(path: Path, name: str) -> Host | None:
     return Host(folder, _version(folder, told), own)
 
 
-def check_replaceable(path: Path) -> None:
-    """Refuse to replace a Zarr folder that holds more than one image, or labels besides."""
+def check_replaceable(path: Path, labels: Collection[str] = ()) -> None:
+    """Refuse to replace a Zarr folder that holds more than one image and these labels of it."""
     if not is_zarr(path):
         return
     scales = _told(path).get("multiscales") or ()
     own = {str(one["path"]).split("/")[0] for scale in scales for one in scale["datasets"]}
     more = sorted(p.name for p in path.iterdir() if p.name not in own and is_zarr(p))
+    if LABELS in more and set(_told(path / LABELS).get(LABELS) or ()) <= set(labels):
+        more.remove(LABELS)
     if more:
         raise InputError(
             f"{path} holds more than one image ({', '.join(more[:3])}), which would all be lost; "

@@ -52,7 +52,7 @@ def write_zarr(
     ------
     InputError
         If OME-Zarr cannot hold it, ``path`` (or the labels' name in it) exists and ``overwrite``
-        is false, or what is there holds more than one image.
+        is false, or what is there holds more than one image, or labels that are not given.
     RunError
         If writing fails; nothing is left behind then.
     """
@@ -68,7 +68,7 @@ def write_zarr(
     host = found_host(path, _group_name(whole)) if whole.labels else None
     if host is not None:
         return _added(host, whole, overwrite=overwrite)
-    check_replaceable(path)
+    check_replaceable(path, named)
     with replacing(path, overwrite=overwrite) as partial:
         _write(partial, whole, V05)
         if parts:
