@@ -58,9 +58,8 @@ def run(parsed: argparse.Namespace) -> int:
         check_free(parsed.target, overwrite=parsed.overwrite)
     images = read_image(parsed.source)
     image = replace(images[0], labels=images[0].labels or parsed.labels)
-    labels = (
-        [one for one in images[1:] if one.labels] if suffix == ZARR and not image.labels else []
-    )
+    beside = suffix == ZARR and not image.labels
+    labels = [one for one in images[1:] if one.labels and beside]
     if len(images) > 1 + len(labels):
         _tell(f"{parsed.source} holds {len(images)} images; the first is taken")
     for note in image.notes:

@@ -116,3 +116,4 @@ def test_chunks() -> None:
     assert chunk_shape("TCYX", (5, 3, 2000, 300)) == (1, 1, 1024, 300)
     assert chunk_shape("ZYX", (40, 2000, 300)) == (16, 256, 256)
     assert chunk_shape("ZYX", (1, 2000, 300)) == (1, 1024, 300)
+    assert chunk_shape("ZYX", (40, 3000, 2000)) == (1, 1024, 1024)

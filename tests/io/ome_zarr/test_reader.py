@@ -214,6 +214,22 @@ def test_json_that_is_none_is_one_error(sample: Callable[[str], Path]) -> None:
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("shape", "chunk"), [([2, 4, 12, 10**12], [1, 4, 12, 10]), ([10**4] * 4, [10**3] * 4)]
+)
+def test_an_array_that_no_memory_holds_is_refused(
+    sample: Callable[[str], Path], shape: list[int], chunk: list[int]
+) -> None:
+    path = sample("v05")
+    file = path / "s0" / "zarr.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["shape"] = shape
+    told["chunk_grid"]["configuration"]["chunk_shape"] = chunk
+    file.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(InputError, match="s0 claims to be"):
+        read_image(path)
+
+
 def test_what_is_not_as_it_should_be_is_told(sample: Callable[[str], Path]) -> None:
     path = sample("v04")
     _change(path / "labels", lambda told: told["labels"].append("gone"))

@@ -15,9 +15,10 @@ from napari_medai.io.units import in_micrometers
 SMALLEST_EDGE = 512
 """A level whose rows or columns are no more than this is the last."""
 
-COPIED_BYTES = 2**28
+COPIED_BYTES = 2**26
 AVERAGED_BYTES = 2**25
 _MUCH_COARSER = 1.5
+_LARGE_PLANE = 2**22
 
 Window = tuple[slice, ...]
 
@@ -51,8 +52,12 @@ def _length(spacing: Mapping[str, float], units: Mapping[str, str], axis: str) -
 
 
 def chunk_shape(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
-    """Chunks of about a million values: squares of a plane, or flat boxes of a volume."""
-    deep = "Z" in axes and shape[axes.index("Z")] > 1
+    """Chunks of about a million values: flat boxes of a volume, or squares of a plane.
+
+    Planes too large to be held by the dozen are cut into squares too, so that each is read once.
+    """
+    sizes = dict(zip(axes, shape, strict=True))
+    deep = sizes.get("Z", 1) > 1 and sizes["Y"] * sizes["X"] <= _LARGE_PLANE
     edges = {"Z": 16, "Y": 256, "X": 256} if deep else {"Y": 1024, "X": 1024}
     return tuple(max(1, min(n, edges.get(axis, 1))) for axis, n in zip(axes, shape, strict=True))
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from napari_medai.io.ome_zarr.metadata import (
     shown_between,
     tells_rgb,
 )
+
+_LARGEST_PIECE = 2**33
+_MOST_PIECES = 2**20
+"""Along one axis."""
 
 
 def read_zarr(path: str | Path) -> list[ImageData]:
@@ -187,6 +192,14 @@ def _label(image: ImageData, attributes: Mapping[str, Any]) -> ImageData:
 
 
 def _lazy(array: Any) -> Any:
+    """A stored array, read where it is looked at, unless no memory could hold a piece of it."""
     import dask.array
 
+    counts = [-(-n // max(1, edge)) for n, edge in zip(array.shape, array.chunks, strict=True)]
+    large = prod(array.chunks) * array.dtype.itemsize > _LARGEST_PIECE
+    if large or max(counts, default=0) > _MOST_PIECES:
+        raise InputError(
+            f"its array {array.path} claims to be {array.shape} in pieces of {array.chunks}; "
+            "write it again in pieces of about a million values"
+        )
     return dask.array.from_zarr(array)
