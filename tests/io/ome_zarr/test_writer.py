@@ -272,8 +272,19 @@ def test_a_volume_of_a_patient_lies_at_its_place(tmp_path: Path) -> None:
         grid=Grid(affine),
         contrast=(-160.0, 240.0),
     )
-    (back,) = read_image(write_zarr(tmp_path / "a.zarr", volume))
-    assert back.origin == {"Z": 40, "Y": -110, "X": -120}
+    path = write_zarr(tmp_path / "a.zarr", volume)
+    (scale,) = told_of(path)["multiscales"]
+    (changes,) = (one["coordinateTransformations"] for one in scale["datasets"])
+    assert changes[1] == {"type": "translation", "translation": [40, -110, -120]}
+    assert [axis["orientation"]["value"] for axis in scale["axes"]] == [
+        "inferior-to-superior",
+        "anterior-to-posterior",
+        "right-to-left",
+    ]
+    (back,) = read_image(path)
+    assert back.grid is not None
+    np.testing.assert_allclose(back.grid.affine, affine)
+    np.testing.assert_array_equal(back.levels[0], volume.levels[0])
     assert back.contrast == (-160, 240)
     turned = affine.copy()
     turned[:2, :2] = np.array([[0.8, -0.6], [0.6, 0.8]]) @ affine[:2, :2]

@@ -10,6 +10,7 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, SPACE
 from napari_medai.core.view import View
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.ome_zarr.anatomy import described_orientation
 from napari_medai.io.ome_zarr.metadata import RGB_COLORS, RGB_NAMES
 from napari_medai.io.units import unit_word
 from napari_medai.io.volumes import sampled, spread
@@ -43,13 +44,14 @@ def described_scale(
     }
 
 
-def _described_axis(image: ImageData, axis: str) -> dict[str, str]:
+def _described_axis(image: ImageData, axis: str) -> dict[str, Any]:
     kinds = {CHANNEL: "channel", "T": "time", **dict.fromkeys(SPACE, "space")}
     kind, unit = kinds.get(axis), unit_word(image.units.get(axis))
     return {
         "name": axis.lower(),
         **({"type": kind} if kind else {}),
         **({"unit": unit} if unit else {}),
+        **(described_orientation(axis) if image.grid is not None and axis in SPACE else {}),
     }
 
 

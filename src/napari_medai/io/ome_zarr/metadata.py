@@ -6,13 +6,14 @@ As in https://ngff.openmicroscopy.org/0.5 and 0.4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE, check_axes
 from napari_medai.core.errors import InputError
+from napari_medai.io.ome_zarr.anatomy import orientation_of
 from napari_medai.io.units import unit_word
 
 LABELS = "labels"
@@ -34,6 +35,8 @@ class Place:
     origin: dict[str, float]
     units: dict[str, str]
     notes: tuple[str, ...] = ()
+    ways: dict[str, str] = field(default_factory=dict)
+    """Along which way of a patient an axis runs, where it says so."""
 
     @property
     def usual_order(self) -> str:
@@ -90,6 +93,7 @@ def placed_axes(scale: Mapping[str, Any]) -> Place:
         {axes[n]: float(origin[n]) for n in kept if origin[n]},
         {axis: unit for axis, unit in units.items() if unit is not None and axis != CHANNEL},
         tuple(f"a transformation of type {kind} is not applied" for kind in unknown),
+        {axis: orientation_of(told) for axis, told in zip(axes, named, strict=True)},
     )
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL, guessed_axes, looks_rgb
+from napari_medai.core.axes import CHANNEL, SPACE, guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.ome_zarr.anatomy import laid_in_patient
 from napari_medai.io.ome_zarr.metadata import (
     LABELS,
     label_colors,
@@ -34,8 +35,8 @@ def read_zarr(path: str | Path) -> list[ImageData]:
     """The images of a Zarr folder, lazily.
 
     OME-Zarr keeps axes, pixel size, place, units and names; the labels of an image follow it. Axes
-    of space come in the order Z Y X. The folder may also be the group of the labels, or one of
-    them.
+    of space come in the order Z Y X; if they tell how they run in a patient, upright on its grid.
+    The folder may also be the group of the labels, or one of them.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def _scale(group: Any, scale: Mapping[str, Any], name: str) -> ImageData:
     if order != place.axes:
         levels = [level.transpose([place.axes.index(axis) for axis in order]) for level in levels]
     told = str(scale.get("name") or "").strip("/").split("/")[-1]
-    return ImageData(
+    image = ImageData(
         levels=tuple(levels),
         axes=order,
         spacing=place.spacing,
@@ -145,6 +146,7 @@ def _scale(group: Any, scale: Mapping[str, Any], name: str) -> ImageData:
         name=told or name.split(".")[0],
         notes=place.notes,
     )
+    return laid_in_patient(image, place.ways) if order.endswith(SPACE) else image
 
 
 def _image(image: ImageData, attributes: Mapping[str, Any]) -> ImageData:

@@ -187,7 +187,7 @@ def _origin(image: ImageData) -> dict[str, float]:
             "the volume lies obliquely, which OME-Zarr 0.5 has no words for; "
             "save it as .nii.gz, .nrrd or .mha"
         )
-    return dict(zip("ZYX", image.grid.origin.tolist(), strict=True))
+    return {**image.origin, **dict(zip(SPACE, image.grid.origin.tolist(), strict=True))}
 
 
 def _group_name(image: ImageData) -> str:
