@@ -209,8 +209,10 @@ def test_labels_join_an_image_in_its_version(
     assert len(_nodes(path, caplog)) == 4
 
 
-def test_the_copy_of_all_metadata_is_renewed(data: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(data / "ome_zarr" / "v04.zarr", tmp_path / "a.zarr")
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("version", ["v04", "v05"])
+def test_the_copy_of_all_metadata_is_renewed(data: Path, tmp_path: Path, version: str) -> None:
+    path = shutil.copytree(data / "ome_zarr" / f"{version}.zarr", tmp_path / "a.zarr")
     zarr.consolidate_metadata(path)
     write_zarr(path, replace(CELLS, name="new"))
     assert "labels/new/0" in zarr.open_group(path, mode="r", use_consolidated=True)
