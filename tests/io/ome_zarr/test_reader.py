@@ -90,6 +90,14 @@ def test_labels_need_no_description(sample: Callable[[str], Path]) -> None:
         assert not found.features
 
 
+def test_a_folder_of_any_files_may_be_called_labels(
+    sample: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "labels").mkdir()
+    path = shutil.move(sample("v05"), tmp_path / "labels" / "raw.zarr")
+    assert [image.labels for image in read_image(path)] == [False, True]
+
+
 @VERSIONS
 def test_layers_lie_where_the_file_says(sample: Callable[[str], Path], version: str) -> None:
     from napari.components import ViewerModel

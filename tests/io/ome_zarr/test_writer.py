@@ -355,6 +355,33 @@ def test_labels_that_cannot_be_listed_are_removed(
     assert files(tmp_path) == before
 
 
+def test_a_folder_that_is_no_group_of_labels_is_kept(tmp_path: Path) -> None:
+    path = write_zarr(tmp_path / "a.zarr", STACK)
+    (path / "labels").mkdir()
+    with pytest.raises(InputError, match="labels exists already"):
+        write_zarr(path, CELLS)
+
+
+@pytest.mark.parametrize("scales", ["[{}]", '[{"datasets": null}]', "null"])
+def test_broken_metadata_do_not_hold_up_replacing(tmp_path: Path, scales: str) -> None:
+    path = tmp_path / "a.zarr"
+    zarr.create_group(path, attributes={"ome": {"version": "0.5", "multiscales": "here"}})
+    file = path / "zarr.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"here"', scales), encoding="utf-8")
+    write_zarr(path, STACK, overwrite=True)
+    same(read_image(path)[0], STACK)
+
+
+def test_names_are_kept_but_for_their_folders(tmp_path: Path) -> None:
+    cells = replace(CELLS, name="a/b: c.")
+    path = write_zarr(tmp_path / "a.zarr", replace(STACK, name="DNA/actin"), labels=[cells])
+    image, labels = read_image(path)
+    assert (image.name, labels.name) == ("DNA/actin", "a/b: c.")
+    assert told_of(path / "labels")["labels"] == ["a_b_ c"]
+    (nameless,) = read_image(write_zarr(tmp_path / "b.v2.ome.zarr", replace(STACK, name="")))
+    assert nameless.name == "b.v2"
+
+
 def test_what_exists_is_kept(tmp_path: Path) -> None:
     path = write_zarr(tmp_path / "a.zarr", STACK)
     with pytest.raises(InputError, match="exists already"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_medai.core.errors import InputError, RunError
+from napari_medai.core.errors import InputError
 from napari_medai.io.images import is_zarr
 from napari_medai.io.ome_zarr.metadata import LABELS, ome_attributes
 from napari_medai.io.ome_zarr.version import VERSIONS, Version
@@ -28,7 +28,10 @@ class Host:
         return self.folder / LABELS
 
     def list_labels(self) -> None:
-        """Name the labels, which are there, in the list of the image's labels."""
+        """Name the labels, which are there, in the list of the image's labels.
+
+        They are removed if that fails.
+        """
         group = _opened(self.labels, mode="r+")
         told = ome_attributes(group)
         names = list(told.get(LABELS) or ())
@@ -36,13 +39,8 @@ class Host:
             return
         try:
             group.attrs.update(self.version.attributes({**told, LABELS: [*names, self.name]}))
-        except BaseException as error:
+        except BaseException:
             shutil.rmtree(self.labels / self.name, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise RunError(
-                    f"{self.labels} could not be changed ({error.strerror or error}); make room "
-                    "or choose another folder and try again"
-                ) from error
             raise
 
     def consolidate(self) -> None:
@@ -79,7 +77,8 @@ def check_replaceable(path: Path, labels: Collection[str] = ()) -> None:
     if not is_zarr(path):
         return
     scales = _told(path).get("multiscales") or ()
-    own = {str(one["path"]).split("/")[0] for scale in scales for one in scale["datasets"]}
+    datasets = [one for scale in scales for one in scale.get("datasets") or ()]
+    own = {str(one.get("path")).split("/")[0] for one in datasets}
     more = sorted(p.name for p in path.iterdir() if p.name not in own and is_zarr(p))
     if LABELS in more and set(_told(path / LABELS).get(LABELS) or ()) <= set(labels):
         more.remove(LABELS)

@@ -15,6 +15,7 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, SPACE, guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.images import is_zarr
 from napari_medai.io.ome_zarr.anatomy import laid_in_patient
 from napari_medai.io.ome_zarr.metadata import (
     LABELS,
@@ -25,6 +26,7 @@ from napari_medai.io.ome_zarr.metadata import (
     shown_between,
     tells_rgb,
 )
+from napari_medai.io.tiff import image_name
 
 _LARGEST_PIECE = 2**33
 _MOST_PIECES = 2**20
@@ -92,8 +94,8 @@ def _images(group: Any, path: Path) -> list[ImageData]:
     if LABELS in attributes and "multiscales" not in attributes:
         return _labels(group)[0]
     own = group.path.split("/")[-1] or path.name
-    parent = path.parent.name if not group.path else ""
-    if "image-label" in attributes or parent == LABELS:
+    listed = not group.path and path.parent.name == LABELS and is_zarr(path.parent)
+    if "image-label" in attributes or listed:
         return [_label(image, attributes) for image in _scales(group, attributes, own)]
     images = [_image(image, attributes) for image in _scales(group, attributes, path.name)]
     if images and LABELS in group:
@@ -136,14 +138,15 @@ def _scale(group: Any, scale: Mapping[str, Any], name: str) -> ImageData:
     order = place.usual_order
     if order != place.axes:
         levels = [level.transpose([place.axes.index(axis) for axis in order]) for level in levels]
-    told = str(scale.get("name") or "").strip("/").split("/")[-1]
+    told = str(scale.get("name") or "")
+    told = told.strip("/").split("/")[-1] if told.startswith("/") else told  # a path, by some
     image = ImageData(
         levels=tuple(levels),
         axes=order,
         spacing=place.spacing,
         units=place.units,
         origin=place.origin,
-        name=told or name.split(".")[0],
+        name=told or image_name(Path(name)),
         notes=place.notes,
     )
     return laid_in_patient(image, place.ways) if order.endswith(SPACE) else image

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE
-from napari_medai.core.errors import InputError
+from napari_medai.core.errors import InputError, RunError
 from napari_medai.io.atomic import replacing
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.images import is_zarr
 from napari_medai.io.ome_zarr.description import (
     described_channels,
     described_labels,
@@ -86,15 +88,28 @@ def finish_labels(folder: Path, image: ImageData) -> None:
 
 def _added(host: Host, image: ImageData, *, overwrite: bool) -> Path:
     target = host.labels / host.name
-    if not host.labels.is_dir():
+    if not is_zarr(host.labels):
         with replacing(host.labels) as partial:
             _write_labels(partial, {host.name: image}, host.version)
     else:
         with replacing(target, overwrite=overwrite) as partial:
             _write(partial, image, host.version, source=TO_IMAGE)
-        host.list_labels()
-    host.consolidate()
+        with _told(host.labels):
+            host.list_labels()
+    with _told(host.folder):
+        host.consolidate()
     return target
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"the metadata of {folder} could not be changed ({error.strerror or error}); make "
+            "room, or save the labels to a name of their own"
+        ) from error
 
 
 def _write_labels(folder: Path, named: Mapping[str, ImageData], version: Version) -> None:
