@@ -147,7 +147,8 @@ def written_steps(
             result = yield from segment_steps(image, model, params, out=store)
             labels = _opened(store)
             with _told(new):
-                finish_labels(new.zarr, _large_labels(labels, result.axes, image, new.zarr.stem))
+                source = ImageData((image.data,), image.axes, image.spacing, image.units)
+                finish_labels(new.zarr, source, axes=result.axes, name=new.zarr.stem)
         else:
             result = yield from segment_steps(image, model, params)
             labels = result.labels
@@ -220,10 +221,6 @@ def _calibration(image: AxesArray) -> tuple[dict[str, float], dict[str, str]]:
         {axis: step for axis, step in image.spacing.items() if axis in known},
         {axis: unit for axis, unit in image.units.items() if axis in known},
     )
-
-
-def _large_labels(labels: Any, axes: str, image: AxesArray, name: str) -> ImageData:
-    return ImageData((labels,), axes, *_calibration(image), name=name, labels=True)
 
 
 def _is_large(image: AxesArray) -> bool:

@@ -404,7 +404,26 @@ def test_what_exists_is_kept(tmp_path: Path) -> None:
 def test_labels_written_block_by_block_are_finished(tmp_path: Path) -> None:
     values: Any = CELLS.levels[0]
     zarr.create_array(tmp_path / "a.zarr" / writer.FINEST, data=values)
-    finish_labels(tmp_path / "a.zarr", CELLS)
+    finish_labels(tmp_path / "a.zarr", STACK, axes="ZYX", name="cells")
     (back,) = read_image(tmp_path / "a.zarr")
     same(back, CELLS)
     assert len(back.levels) == 3
+
+
+@pytest.mark.parametrize("oblique", [False, True])
+def test_finished_labels_of_a_patient_lie_on_the_volume(tmp_path: Path, oblique: bool) -> None:
+    affine = np.diag([2.0, 0.5, 0.5, 1])
+    affine[:3, 3] = (40, -110, -120)
+    if oblique:
+        affine[:2, :2] = np.array([[0.8, -0.6], [0.6, 0.8]]) @ affine[:2, :2]
+    grid = Grid(affine)
+    spacing = dict(zip("ZYX", grid.spacing, strict=True))
+    units = dict.fromkeys("ZYX", "millimeter")
+    volume = ImageData((np.zeros((5, 21, 30)),), "ZYX", spacing, units, grid=grid)
+    zarr.create_array(tmp_path / "a.zarr" / writer.FINEST, data=np.asarray(CELLS.levels[0]))
+    finish_labels(tmp_path / "a.zarr", volume, axes="ZYX", name="cells")
+    (back,) = read_image(tmp_path / "a.zarr")
+    assert back.spacing == pytest.approx(spacing)
+    assert (back.grid is None) == oblique
+    if back.grid is not None:
+        np.testing.assert_allclose(back.grid.affine, affine)

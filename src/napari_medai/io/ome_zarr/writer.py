@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE
 from napari_medai.core.errors import InputError, RunError
+from napari_medai.core.space import Grid
 from napari_medai.io.atomic import replacing
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import is_zarr
@@ -78,12 +79,24 @@ def write_zarr(
     return path
 
 
-def finish_labels(folder: Path, image: ImageData) -> None:
-    """Make an OME-Zarr of a folder whose array `FINEST` holds the labels of an image already.
+def finish_labels(folder: Path, image: ImageData, *, axes: str, name: str) -> None:
+    """Make an OME-Zarr of a folder whose array `FINEST` holds labels of an image already.
 
-    The coarser levels and the metadata are added; ``image.levels`` is not looked at.
+    The coarser levels and the metadata are added; the labels, with these ``axes``, lie on the
+    image. Of one that lies obliquely, the scale alone is told.
     """
-    _finish(folder, image, V05)
+    upright = image.grid is not None and _is_upright(image.grid)
+    labels = ImageData(
+        levels=(),
+        axes=axes,
+        spacing=image.spacing,
+        units=image.units,
+        name=name,
+        labels=True,
+        origin=_origin(image) if upright or image.grid is None else {},
+        grid=image.grid if upright else None,
+    )
+    _finish(folder, labels, V05)
 
 
 def _added(host: Host, image: ImageData, *, overwrite: bool) -> Path:
@@ -197,12 +210,16 @@ def _prepared(image: ImageData, name: str) -> ImageData:
 def _origin(image: ImageData) -> dict[str, float]:
     if image.grid is None:
         return dict(image.origin)
-    if not np.allclose(image.grid.direction, np.eye(3), atol=1e-5):
+    if not _is_upright(image.grid):
         raise InputError(
             "the volume lies obliquely, which OME-Zarr 0.5 has no words for; "
             "save it as .nii.gz, .nrrd or .mha"
         )
     return {**image.origin, **dict(zip(SPACE, image.grid.origin.tolist(), strict=True))}
+
+
+def _is_upright(grid: Grid) -> bool:
+    return bool(np.allclose(grid.direction, np.eye(3), atol=1e-5))
 
 
 def _group_name(image: ImageData) -> str:
