@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,11 +143,20 @@ def test_labels_go_to_ome_zarr_and_back(tmp_path: Path) -> None:
     assert np.array_equal(found, labels)
 
 
-def test_labels_of_ome_zarr_become_a_segmentation(series: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("patient", [False, True])
+def test_labels_of_ome_zarr_become_a_segmentation(
+    series: Path, tmp_path: Path, patient: bool
+) -> None:
+    """Also those that a layer was saved to, in millimetres but in no patient."""
     labels = (DATA > 60).astype(np.uint8)
     path = write_volume(tmp_path / "ct_labels.nii.gz", Volume(labels, GRID, labels=True))
     zarr, out = tmp_path / "labels.zarr", tmp_path / "out.dcm"
-    assert main(["convert", str(path), str(zarr)]) == 0
+    (source,) = read_image(path)
+    assert source.grid is not None
+    if not patient:
+        origin = dict(zip("ZYX", source.grid.origin, strict=True))
+        source = replace(source, grid=None, stored=None, origin=origin)
+    write_zarr(zarr, source)
     assert main(["convert", str(zarr), str(out), "--series", str(series)]) == 0
     (image,) = read_image(out)
     assert image.grid is not None

@@ -140,7 +140,10 @@ def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:
             "a DICOM segmentation refers to the series that its labels were made on; "
             "name it with --series FOLDER"
         )
-    if not image.labels or image.grid is None or image.image.axes != "ZYX":
+    # Labels that napari saved as OME-Zarr tell no patient; whether they lie on the series is seen.
+    in_size = all(in_micrometers(1.0, image.units.get(axis)) for axis in "ZYX")
+    grid = image.grid or (_flat_grid(image) if in_size else None)
+    if not image.labels or grid is None or image.image.axes != "ZYX":
         raise InputError(
             f"a DICOM segmentation is made of labels (Z, Y, X) in a patient, but {parsed.source} "
             "holds none; add --labels if its values are object numbers"
@@ -149,8 +152,8 @@ def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:
     write_dicom_seg(
         parsed.target,
         labels,
-        image.grid,
-        fitting_series(str(parsed.series), labels, image.grid),
+        grid,
+        fitting_series(str(parsed.series), labels, grid),
         segments_of(labels, {"features": image.features}),
         overwrite=parsed.overwrite,
         identity=parsed.keep_patient,
