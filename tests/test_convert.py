@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from napari_medai.cli import main
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.space import Grid, carried
+from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import read_image
 from napari_medai.io.ome_tiff import write_tiff
+from napari_medai.io.ome_zarr.writer import write_zarr
 from napari_medai.io.volume_writers import Volume, write_volume
 
 GRID = Grid.from_lps((-20.0, 31.5, -7.0), (0.8, 0.7, 3.0), np.diag([1.0, -1, -1]))
@@ -124,3 +127,80 @@ def test_an_image_is_no_segmentation(
     out = tmp_path / "out.dcm"
     assert main(["convert", str(scan), str(out), "--series", str(series)]) == 2
     assert "add --labels" in capsys.readouterr().err
+
+
+def test_labels_go_to_ome_zarr_and_back(tmp_path: Path) -> None:
+    labels = (DATA > 60).astype(np.uint8)
+    path = write_volume(tmp_path / "ct_labels.nii.gz", Volume(labels, GRID, labels=True))
+    out = tmp_path / "labels.ome.zarr"
+    assert main(["convert", str(path), str(out)]) == 0
+    assert read_image(out)[0].labels
+    assert main(["convert", str(out), str(tmp_path / "back_labels.nii.gz")]) == 0
+    (image,) = read_image(tmp_path / "back_labels.nii.gz")
+    assert image.labels
+    assert image.grid is not None
+    found = carried(np.asarray(image.levels[0]), image.grid, GRID, (4, 6, 5))
+    assert np.array_equal(found, labels)
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_labels_of_ome_zarr_become_a_segmentation(
+    series: Path, tmp_path: Path, patient: bool
+) -> None:
+    """Also those that a layer was saved to, in millimetres but in no patient."""
+    labels = (DATA > 60).astype(np.uint8)
+    path = write_volume(tmp_path / "ct_labels.nii.gz", Volume(labels, GRID, labels=True))
+    zarr, out = tmp_path / "labels.zarr", tmp_path / "out.dcm"
+    (source,) = read_image(path)
+    assert source.grid is not None
+    if not patient:
+        origin = dict(zip("ZYX", source.grid.origin, strict=True))
+        source = replace(source, grid=None, stored=None, origin=origin)
+    write_zarr(zarr, source)
+    assert main(["convert", str(zarr), str(out), "--series", str(series)]) == 0
+    (image,) = read_image(out)
+    assert image.grid is not None
+    found = carried(np.asarray(image.levels[0]), image.grid, GRID, (4, 6, 5))
+    assert np.array_equal(found, labels)
+
+
+def test_labels_join_an_ome_zarr_image(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scan.zarr"
+    assert main(["convert", str(scan), str(out)]) == 0
+    path = write_volume(tmp_path / "ct_labels.nii.gz", Volume(DATA // 60, GRID, labels=True))
+    capsys.readouterr()
+    assert main(["convert", str(path), str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}/labels/ct_labels\n"
+    image, labels = read_image(out)
+    assert image.grid is not None
+    assert labels.grid is not None
+    assert image.grid.affine == pytest.approx(labels.grid.affine)
+    assert main(["convert", str(path), str(out)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["convert", str(out), str(tmp_path / "copy.zarr")]) == 0
+    assert capsys.readouterr().err == ""
+    assert [one.labels for one in read_image(tmp_path / "copy.zarr")] == [False, True]
+    assert main(["convert", str(out / "labels" / "ct_labels"), str(tmp_path / "b.mha")]) == 0
+    (back,) = read_image(tmp_path / "b.mha")
+    assert back.grid is not None
+    found = carried(np.asarray(back.levels[0]), back.grid, GRID, (4, 6, 5))
+    assert np.array_equal(found, DATA // 60)
+
+
+def test_micrometers_become_millimetres_at_the_same_place(tmp_path: Path) -> None:
+    image = ImageData(
+        (DATA,),
+        "ZYX",
+        {"Z": 2.0, "Y": 500.0, "X": 0.5},
+        {"Z": "millimeter", "Y": "micrometer", "X": "millimeter"},
+        origin={"Z": 10.0, "Y": -1500.0},
+    )
+    write_zarr(tmp_path / "a.zarr", image)
+    assert main(["convert", str(tmp_path / "a.zarr"), str(tmp_path / "a.nii")]) == 0
+    (found,) = read_image(tmp_path / "a.nii")
+    assert found.grid is not None
+    assert found.grid.spacing == pytest.approx((2, 0.5, 0.5))
+    assert found.grid.origin == pytest.approx((10, -1.5, 0))
+    assert np.array_equal(found.levels[0], DATA)

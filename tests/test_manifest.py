@@ -68,6 +68,20 @@ def test_readers_are_asked_for_images_alone(
     assert any(plugins.iter_compatible_readers([str(tmp_path / name)])) == ours
 
 
+@pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr"])
+@pytest.mark.parametrize(
+    "kinds", [["image"], ["labels"], ["image", "labels"], ["labels", "image", "image", "labels"]]
+)
+def test_layers_are_saved_as_ome_zarr(
+    manifest: PluginManifest, name: str, kinds: list[str]
+) -> None:
+    plugins = PluginManager()
+    plugins.register(manifest)
+    writer, path = plugins.get_writer(name, kinds)
+    assert writer is not None
+    assert (writer.display_name, path) == ("OME-Zarr", name)
+
+
 def _action(menu: Any, text: str) -> Any:
     for action in menu.actions():
         if action.menu() is not None and (found := _action(action.menu(), text)):

@@ -19,6 +19,7 @@ from napari_medai.io.units import in_micrometers
 from napari_medai.io.volumes import suffix_of
 
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
+ZARR = ".zarr"
 DICOM = ".dcm"
 _SECONDS = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0}
 
@@ -32,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT",
         help="the file to write; its ending tells the format: .nii.gz, .nii, .nrrd, .mha, "
-        ".ome.tif, or .dcm for a DICOM segmentation of labels",
+        ".ome.tif, .ome.zarr, or .dcm for a DICOM segmentation of labels. Labels for an OME-Zarr "
+        "image that exists are added to it",
     )
     parser.add_argument(
         "--series",
@@ -51,34 +53,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    check_free(parsed.target, overwrite=parsed.overwrite)
+    suffix = suffix_of(parsed.target)
+    if suffix != ZARR:  # labels may join an image
+        check_free(parsed.target, overwrite=parsed.overwrite)
     images = read_image(parsed.source)
     image = replace(images[0], labels=images[0].labels or parsed.labels)
-    more = (f"{parsed.source} holds {len(images)} images; the first is taken",)
-    for note in (*(more if len(images) > 1 else ()), *image.notes):
-        print(f"{PROGRAM}: {note}", file=sys.stderr)
-    suffix = suffix_of(parsed.target)
+    beside = suffix == ZARR and not image.labels
+    labels = [one for one in images[1:] if one.labels and beside]
+    if len(images) > 1 + len(labels):
+        _tell(f"{parsed.source} holds {len(images)} images; the first is taken")
+    for note in image.notes:
+        _tell(note)
     if suffix in VOLUMES:
         _write_volume(image, parsed)
     elif suffix in TIFF_SUFFIXES:
-        from napari_medai.io.ome_tiff import write_tiff
+        _write_tiff(image, parsed)
+    elif suffix == ZARR:
+        from napari_medai.io.ome_zarr.writer import write_zarr
 
-        write_tiff(
-            parsed.target,
-            image.image,
-            names=image.names,
-            labels=image.labels,
-            overwrite=parsed.overwrite,
-        )
+        print(write_zarr(parsed.target, image, labels=labels, overwrite=parsed.overwrite))
+        return 0
     elif suffix == DICOM:
         _write_segmentation(image, parsed)
     else:
         raise InputError(
             f"{parsed.target.name} names no format that can be written; end it with one of "
-            f"{', '.join((*VOLUMES, '.ome.tif', DICOM))}"
+            f"{', '.join((*VOLUMES, '.ome.tif', '.ome.zarr', DICOM))}"
         )
     print(parsed.target)
     return 0
+
+
+def _tell(note: str) -> None:
+    print(f"{PROGRAM}: {note}", file=sys.stderr)
+
+
+def _write_tiff(image: ImageData, parsed: argparse.Namespace) -> None:
+    from napari_medai.io.ome_tiff import write_tiff
+
+    write_tiff(
+        parsed.target,
+        image.image,
+        names=image.names,
+        labels=image.labels,
+        overwrite=parsed.overwrite,
+    )
 
 
 def _write_volume(image: ImageData, parsed: argparse.Namespace) -> None:
@@ -102,12 +121,14 @@ def _write_volume(image: ImageData, parsed: argparse.Namespace) -> None:
 
 
 def _flat_grid(image: ImageData) -> Grid:
-    """The grid of an image that lies in no patient: at the origin, in its size."""
-    steps = []
-    for axis in "ZYX":
-        micrometers = in_micrometers(image.image.step(axis), image.units.get(axis))
-        steps.append(image.image.step(axis) if micrometers is None else micrometers / 1000)
-    return Grid(np.diag([*steps, 1.0]))
+    """The grid of an image that lies in no patient: in its size, from its origin."""
+    affine = np.eye(4)
+    for row, axis in enumerate("ZYX"):
+        unit = in_micrometers(1.0, image.units.get(axis))
+        millimetres = 1.0 if unit is None else unit / 1000
+        affine[row, row] = image.image.step(axis) * millimetres
+        affine[row, 3] = image.origin.get(axis, 0.0) * millimetres
+    return Grid(affine)
 
 
 def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:
@@ -119,7 +140,10 @@ def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:
             "a DICOM segmentation refers to the series that its labels were made on; "
             "name it with --series FOLDER"
         )
-    if not image.labels or image.grid is None or image.image.axes != "ZYX":
+    # Labels that napari saved as OME-Zarr tell no patient; whether they lie on the series is seen.
+    in_size = all(in_micrometers(1.0, image.units.get(axis)) for axis in "ZYX")
+    grid = image.grid or (_flat_grid(image) if in_size else None)
+    if not image.labels or grid is None or image.image.axes != "ZYX":
         raise InputError(
             f"a DICOM segmentation is made of labels (Z, Y, X) in a patient, but {parsed.source} "
             "holds none; add --labels if its values are object numbers"
@@ -128,8 +152,8 @@ def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:
     write_dicom_seg(
         parsed.target,
         labels,
-        image.grid,
-        fitting_series(str(parsed.series), labels, image.grid),
+        grid,
+        fitting_series(str(parsed.series), labels, grid),
         segments_of(labels, {"features": image.features}),
         overwrite=parsed.overwrite,
         identity=parsed.keep_patient,

@@ -50,11 +50,15 @@ def described_image(image: ImageData, title: str) -> str:
     steps = {
         axis: f"{step:g} {image.units.get(axis, 'pixel')}" for axis, step in image.spacing.items()
     }
+    place = {
+        axis: f"{start:g} {image.units.get(axis, 'pixel')}" for axis, start in image.origin.items()
+    }
     facts = {
         "axes": image.axes + (" (RGB)" if image.rgb else ""),
         "shape": _size(first.shape),
         "dtype": str(first.dtype),
         "spacing": ", ".join(f"{axis} {step}" for axis, step in steps.items()) or "not known",
+        "origin": ", ".join(f"{axis} {start}" for axis, start in place.items()),
         "channels": ", ".join(image.names),
         "levels": ", ".join(_size(level.shape) for level in image.levels[1:]),
         "holds": "labels" if image.labels else "",

@@ -19,7 +19,7 @@ from napari_medai.core.errors import InputError, RunError
 from napari_medai.core.steps import Steps
 from napari_medai.io.atomic import check_free, replacing, swap
 from napari_medai.io.image_data import ImageData
-from napari_medai.io.label_store import new_label_group
+from napari_medai.io.ome_zarr.writer import FINEST, finish_labels
 from napari_medai.io.results import write_features_csv, write_overlay_png
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
@@ -150,9 +150,11 @@ def written_steps(
     array = image.image
     with staged(outputs, overwrite=overwrite) as new:
         if _is_large(array):
-            store = new_label_group(new.zarr, array, name=new.zarr.stem)
+            store = new.zarr / FINEST
             result = yield from segment_steps(array, model, params, out=store)
             labels = _opened(store)
+            with _told(new):
+                finish_labels(new.zarr, image, axes=result.axes, name=new.zarr.stem)
         else:
             result = yield from segment_steps(array, model, params)
             labels = result.labels

@@ -23,16 +23,28 @@ def write_labels(array: Any, window: Any, labels: np.ndarray) -> None:
 
 
 def new_label_store(
-    out: Path, shape: tuple[int, ...], chunks: Sequence[int] | None = None, *, dtype: str = "int32"
+    out: Path,
+    shape: tuple[int, ...],
+    chunks: Sequence[int] | None = None,
+    *,
+    axes: str | None = None,
+    dtype: str = "int32",
 ) -> Any:
-    """A new zarr array of zeros; `InputError` if ``out`` exists or cannot be written."""
+    """A new zarr array of zeros; `InputError` if ``out`` exists or cannot be written.
+
+    Its dimensions are named as the axes, if given.
+    """
     if out.exists():
         raise InputError(f"{out} exists and is not overwritten; choose another name or remove it")
     import zarr
 
     try:
         return zarr.create_array(
-            store=str(out), shape=shape, chunks=tuple(chunks or _chunks(shape)), dtype=dtype
+            store=str(out),
+            shape=shape,
+            chunks=tuple(chunks or _chunks(shape)),
+            dtype=dtype,
+            dimension_names=None if axes is None else tuple(axes.lower()),
         )
     except OSError as error:
         raise InputError(

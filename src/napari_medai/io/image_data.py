@@ -20,10 +20,12 @@ class ImageData:
     and means red, green, blue; ``labels`` that the values are object numbers.
 
     A volume of a patient has a ``grid``: where its upright axes Z Y X lie; ``stored`` is its way
-    back to the file's own order of axes. ``contrast`` are the values to show as black and white,
-    where the file knows them. ``features`` are columns of a labels' table (``index``, ``class``,
-    ...). ``metadata`` says how it was taken, never of whom. ``notes`` are for the user: a sentence
-    for each thing in the file that is not as it should be.
+    back to the file's own order of axes. Of others, ``origin`` is the place of the first sample
+    along an axis, in its unit, where it is not 0. ``contrast`` are the values to show as black and
+    white, where the file knows them. ``features`` are columns of a labels' table (``index``,
+    ``class``, ...), ``colors`` the red, green, blue and opacity (0 to 1) of labels. ``metadata``
+    says how it was taken, never of whom. ``notes`` are for the user: a sentence for each thing in
+    the file that is not as it should be.
     """
 
     levels: tuple[ArrayLike, ...]
@@ -34,10 +36,12 @@ class ImageData:
     name: str = ""
     rgb: bool = False
     labels: bool = False
+    origin: Mapping[str, float] = field(default_factory=dict)
     grid: Grid | None = None
     stored: Upright | None = None
     contrast: tuple[float, float] | None = None
     features: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    colors: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

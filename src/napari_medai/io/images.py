@@ -50,7 +50,7 @@ def read_image(path: str | Path) -> list[ImageData]:
     elif suffix == ".npy":
         images = [_read_numpy(path)]
     elif is_zarr(path):
-        from napari_medai.io.ome_zarr import read_zarr
+        from napari_medai.io.ome_zarr.reader import read_zarr
 
         images = read_zarr(path)
     elif path.is_dir() or suffix in DICOM_SUFFIXES or is_dicom(path):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_medai.core.axes import AXIS_WORDS, AxesArray, guessed_axes
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.layer_errors import told_by_napari
-from napari_medai.io.units import unit_word
+from napari_medai.io.layer_image import image_of_layer
 
 LayerData = tuple[Any, dict[str, Any], str]
+
+_OTHER_LABELS = (0.5, 0.5, 0.5, 1.0)
+"""The colour of labels that have none of their own in a file that colours others."""
 
 
 def get_reader(path: Any) -> Callable[[Any], list[LayerData]] | None:
@@ -63,10 +65,14 @@ def layer_data(image: ImageData) -> LayerData:
     }
     if image.grid is not None:
         options |= _lying_on(image.grid, axes)
+    elif any(image.origin.values()):
+        options["translate"] = tuple(float(image.origin.get(axis, 0.0)) for axis in axes)
     if image.contrast is not None and kind == "image":
         options["contrast_limits"] = image.contrast
     if image.features and kind == "labels":
         options["features"] = {name: list(values) for name, values in image.features.items()}
+    if image.colors and kind == "labels":
+        options["colormap"] = {None: _OTHER_LABELS, 0: (0.0, 0.0, 0.0, 0.0), **image.colors}
     if image.metadata:
         options["metadata"] = {"medai": dict(image.metadata)}
     if len(image.levels) > 1:
@@ -112,31 +118,9 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 def _write(path: str, data: Any, attributes: dict[str, Any], *, labels: bool) -> list[str]:
     from napari_medai.io.ome_tiff import write_tiff
 
-    rgb = bool(attributes.get("rgb"))
-    finest = data[0] if attributes.get("multiscale") else data
-    axes = _axes(tuple(finest.shape), attributes.get("axis_labels") or (), rgb=rgb)
-    steps = tuple(attributes.get("scale") or ())
-    units = tuple(attributes.get("units") or ())
-    placed = axes[:-1] if rgb else axes
-    known = {a: unit_word(u) for a, u in zip(placed, units, strict=False)}
-    image = AxesArray(
-        finest,
-        axes,
-        {a: abs(float(s)) for a, s in zip(placed, steps, strict=False) if s},
-        {a: unit for a, unit in known.items() if unit is not None},
-    )
+    image = image_of_layer(data, attributes, labels=labels).image
     # napari's dialog has asked already whether a file may be replaced
     return [str(write_tiff(path, image, labels=labels, overwrite=True))]
-
-
-def _axes(shape: tuple[int, ...], words: Sequence[str], *, rgb: bool) -> str:
-    """Axes by a layer's axis labels, by the usual order where these say nothing."""
-    letters = [AXIS_WORDS.get(str(word).lower(), str(word).upper()) for word in words]
-    axes = "".join(letters) + ("C" if rgb else "")
-    useful = len(axes) == len(shape) == len(set(axes)) and {"Y", "X"} <= set(axes)
-    if useful and all("A" <= letter <= "Z" for letter in axes):
-        return axes
-    return guessed_axes(shape, rgb=rgb)
 
 
 def _single(path: Any) -> Any:

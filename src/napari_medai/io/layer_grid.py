@@ -1,4 +1,4 @@
-"""Where a layer lies in the patient, from the attributes that napari gives to writers."""
+"""Where a layer lies, in the world or the patient, from what napari gives to writers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,20 @@ def grid_of_layer(attributes: Mapping[str, Any]) -> Grid:
     InputError
         If the layer has fewer axes, or its transforms are singular.
     """
-    scale = np.asarray(attributes.get("scale", ()), dtype=float)
-    ndim = len(scale)
+    whole = affine_of_layer(attributes)
+    ndim = len(whole) - 1
     if ndim < 3:
         raise InputError(f"a volume has three axes or more, but the layer has {ndim}; choose one")
+    kept = [*range(ndim - 3, ndim), ndim]
+    affine = whole[np.ix_(kept, kept)]
+    affine[:3] *= np.array(_millimetres(attributes, ndim))[:, None]
+    return Grid(affine)
+
+
+def affine_of_layer(attributes: Mapping[str, Any]) -> np.ndarray:
+    """The way (ndim + 1, ndim + 1) from an index to the world, in the layer's units."""
+    scale = np.asarray(attributes.get("scale", ()), dtype=float)
+    ndim = len(scale)
     linear = _matrix(attributes.get("rotate"), ndim) @ shear_matrix(
         attributes.get("shear"), ndim=ndim
     )
@@ -33,11 +43,7 @@ def grid_of_layer(attributes: Mapping[str, Any]) -> Grid:
     own[:ndim, :ndim] = linear @ np.diag(scale)
     own[:ndim, ndim] = np.asarray(attributes.get("translate", np.zeros(ndim)), dtype=float)
     extra = attributes.get("affine")
-    whole = own if extra is None else np.asarray(extra, dtype=float) @ own
-    kept = [*range(ndim - 3, ndim), ndim]
-    affine = whole[np.ix_(kept, kept)]
-    affine[:3] *= np.array(_millimetres(attributes, ndim))[:, None]
-    return Grid(affine)
+    return own if extra is None else np.asarray(extra, dtype=float) @ own
 
 
 def _matrix(given: Any, ndim: int) -> np.ndarray:

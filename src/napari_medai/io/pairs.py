@@ -83,7 +83,9 @@ def read_pair(
     InputError
         If a file cannot be read, or the mask does not fit the image or holds other numbers.
     """
-    found = _only(read_image(image_path), image_path)
+    images = read_image(image_path)
+    # An OME-Zarr image may bring labels of its own.
+    found = _only([one for one in images if not one.labels] or images, image_path)
     image, mask = found.image, _only(read_image(mask_path), mask_path)
     labels = _labels(mask, mask_path, classes=classes)
     if found.grid is not None and mask.grid is not None and labels.ndim == 3:

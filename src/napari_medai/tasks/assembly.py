@@ -113,7 +113,7 @@ class Assembly:
         self._linker: SliceLinker | None = None
         self._pending: list[tuple[np.ndarray, Sums]] = []
         if out is not None:
-            self._array = new_label_store(out, layout.shape, chunks_of(layout))
+            self._array = new_label_store(out, layout.shape, chunks_of(layout), axes=layout.axes)
         elif layout.count > 1:
             self._array = np.zeros(layout.shape, np.int32)
 

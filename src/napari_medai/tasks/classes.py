@@ -226,4 +226,4 @@ def _new_labels(layout: Layout, out: Path | None) -> Any:
     """Room for the classes of all pixels: an array, or zarr where it is large."""
     if out is None:
         return np.zeros(layout.shape, np.uint8)
-    return new_label_store(out, layout.shape, chunks_of(layout), dtype="uint8")
+    return new_label_store(out, layout.shape, chunks_of(layout), axes=layout.axes, dtype="uint8")

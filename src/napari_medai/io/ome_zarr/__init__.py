@@ -1,0 +1,1 @@
+"""OME-Zarr, read and written: a module each for reading, writing, and what the metadata say."""
