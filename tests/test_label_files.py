@@ -156,3 +156,18 @@ def test_a_scale_of_ones_own_makes_a_tiff(segment, tmp_path: Path) -> None:
     source = saved(tmp_path / "scan.nii.gz", np.eye(3))
     files, _ = segment(source, "--scale", "1", "--units", "millimeter")
     assert "scan_labels.ome.tif" in [path.name for path in files]
+
+
+def test_ome_zarr_stays_itself(segment, tmp_path: Path) -> None:
+    from napari_medai.io.image_data import ImageData
+    from napari_medai.io.ome_zarr.writer import write_zarr
+
+    spacing, units = dict.fromkeys("ZYX", 1.0), dict.fromkeys("ZYX", "millimeter")
+    given = ImageData((volume(),), "ZYX", spacing, units, origin={"Y": 40.0})
+    files, _ = segment(write_zarr(tmp_path / "scan.ome.zarr", given))
+    path = next(path for path in files if path.name == "scan_labels.zarr")
+    (labels,) = read_image(path)
+    assert labels.labels
+    assert labels.origin == {"Y": 40.0}
+    assert labels.spacing == spacing
+    assert set(np.unique(np.asarray(labels.levels[0]))) == {0, 1, 2}

@@ -16,13 +16,14 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.images import read_image
 from napari_medai.io.layer_data import layer_data, read_layers
+from napari_medai.io.layer_grid import SOURCE
 from napari_medai.io.volume_writers import (
     Volume,
     write_labels_volume,
     write_volume,
     write_volume_layer,
 )
-from napari_medai.io.volumes import VOLUME_SUFFIXES, suffix_of
+from napari_medai.io.volumes import VOLUME_SUFFIXES, read_volume, suffix_of
 
 SHAPE = (7, 6, 5)
 STEPS = (2.5, 0.7, 1.1)
@@ -295,3 +296,25 @@ def test_real_volumes_have_the_values_and_places_that_others_read() -> None:
         assert image.stored.stored.as_ras() == pytest.approx(known.affine, abs=1e-3)
     assert opened >= 25
     assert all(str(path) in text for path, text in refused.items())
+
+
+def test_labels_of_a_layer_are_stored_as_its_file_is(tmp_path: Path) -> None:
+    """As viewers want it that compare grids voxel by voxel."""
+    affine = np.array([[0, 0, 2.0, 5], [-1, 0, 0, 7], [0, 3, 0, -9], [0, 0, 0, 1]])
+    values = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "scan.nii.gz")
+    (image,) = read_volume(tmp_path / "scan.nii.gz")
+    _, attributes, _ = layer_data(image)
+    place = {key: attributes[key] for key in ("scale", "units", "axis_labels", "translate")}
+    found = Labels(np.asarray(image.levels[0]) % 7, **place)
+    found.metadata[SOURCE] = str(tmp_path / "scan.nii.gz")
+    data, attributes, _ = found.as_layer_data_tuple()
+    write_labels_volume(str(tmp_path / "found.nii.gz"), data, attributes)
+    written = nibabel.load(tmp_path / "found.nii.gz")
+    np.testing.assert_allclose(written.affine, affine, atol=1e-6)
+    assert np.array_equal(np.asarray(written.dataobj), values % 7)
+    (tmp_path / "scan.nii.gz").unlink()
+    write_labels_volume(str(tmp_path / "again.nii.gz"), data, attributes)
+    (first,), (second,) = (read_volume(tmp_path / f"{n}.nii.gz") for n in ("found", "again"))
+    assert np.array_equal(first.levels[0], second.levels[0])
+    np.testing.assert_allclose(first.grid.affine, second.grid.affine, atol=1e-6)

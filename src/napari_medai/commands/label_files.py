@@ -10,7 +10,9 @@ from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.files import is_dicom
 from napari_medai.io.image_data import ImageData
+from napari_medai.io.images import is_zarr
 from napari_medai.io.ome_tiff import write_tiff
+from napari_medai.io.ome_zarr.writer import write_zarr
 from napari_medai.io.volume_writers import Volume, write_volume
 from napari_medai.io.volumes import VOLUME_SUFFIXES, suffix_of
 from napari_medai.tasks.segmentation import Segmentation
@@ -22,7 +24,12 @@ ENDINGS = (TIFF, ZARR, NIFTI, ".nrrd", ".mha", DICOM)
 
 
 def label_ending(source: Path, image: ImageData) -> str:
-    """``.nii.gz`` for a NIfTI file, ``.dcm`` for a DICOM series, ``.ome.tif`` for a TIFF, ..."""
+    """``.nii.gz`` for a NIfTI file, ``.dcm`` for a DICOM series, ``.ome.tif`` for a TIFF, ...
+
+    What no other family has is OME-TIFF.
+    """
+    if is_zarr(source):
+        return ZARR
     axes = image.axes.replace(CHANNEL, "")
     if image.grid is None or axes not in ("ZYX", "TZYX"):
         return TIFF
@@ -48,6 +55,20 @@ def write_label_file(
         units = {axis: unit for axis, unit in image.units.items() if axis in known}
         placed = AxesArray(result.labels, result.axes, spacing, units)
         write_tiff(_named(stem, TIFF), placed, labels=True)
+        return ()
+    if ending == ZARR:
+        made = ImageData(
+            (result.labels,),
+            result.axes,
+            image.spacing,
+            image.units,
+            name=stem.name,
+            labels=True,
+            origin=image.origin,
+            grid=image.grid,
+            features={name: column.tolist() for name, column in result.features.items()},
+        )
+        write_zarr(_named(stem, ZARR), made)
         return ()
     if ending == DICOM:
         try:

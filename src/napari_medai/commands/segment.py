@@ -166,6 +166,7 @@ def _segmented(outputs: Outputs, batch: Batch, label: str) -> str:
 def opened(path: Path, options: dict[str, Any]) -> ImageData:
     """The image of a file, with the axes, scale, units and channel given; large ones are lazy."""
     images = read_image(path)
+    images = [image for image in images if not image.labels] or images
     if len(images) > 1:
         print(
             f"{PROGRAM}: {path.name} holds {len(images)} images; the first is taken",

@@ -11,6 +11,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.units import in_micrometers
 
+SOURCE = "medai source"
+"""Under this key of a layer's metadata is the path of the file or series that its labels lie on."""
+
 
 def grid_of_layer(attributes: Mapping[str, Any]) -> Grid:
     """The grid of a layer's last three axes, in mm.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.atomic import replacing
 from napari_medai.io.layer_errors import told_by_napari
-from napari_medai.io.layer_grid import grid_of_layer
+from napari_medai.io.layer_grid import SOURCE, grid_of_layer
 from napari_medai.io.units import unit_word
-from napari_medai.io.volumes import suffix_of
+from napari_medai.io.volumes import VOLUME_SUFFIXES, read_volume, suffix_of
 
 SCANNER = 1
 """NIfTI's code for coordinates of the scanner."""
@@ -89,8 +89,26 @@ def _write_layer(path: str, data: Any, attributes: dict[str, Any], *, labels: bo
         )
     seconds = _seconds(attributes, units) if len(finest.shape) == 4 else None
     volume = Volume(finest, grid_of_layer(attributes), labels, seconds)
+    volume = _as_the_source(volume, (attributes.get("metadata") or {}).get(SOURCE))
     # napari's dialog has asked already whether a file may be replaced
     return [str(write_volume(path, volume, overwrite=True))]
+
+
+def _as_the_source(volume: Volume, path: str | None) -> Volume:
+    """Labels made on a volume, in the order of axes that its file has: some viewers ask for it."""
+    if not path or suffix_of(Path(path)) not in VOLUME_SUFFIXES:
+        return volume
+    try:
+        source = read_volume(path)[0]
+    except InputError:  # it is gone, or another by now
+        return volume
+    if source.grid is None or source.stored is None:
+        return volume
+    same = tuple(source.levels[0].shape[-3:]) == tuple(volume.data.shape[-3:])
+    if not (same and np.allclose(source.grid.affine, volume.grid.affine, atol=1e-4)):
+        return volume
+    data = source.stored.stored_again(np.asarray(volume.data))
+    return replace(volume, data=data, grid=source.stored.stored)
 
 
 def _seconds(attributes: dict[str, Any], units: tuple[Any, ...]) -> float | None:

@@ -22,8 +22,7 @@ from napari_medai.core.axes import (
     guessed_axes,
 )
 from napari_medai.core.errors import InputError
-from napari_medai.io.dicom.layer_writer import SOURCE
-from napari_medai.io.layer_grid import shear_matrix
+from napari_medai.io.layer_grid import SOURCE, shear_matrix
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer

@@ -10,9 +10,10 @@ from napari.layers import Image, Labels
 
 from napari_medai.core.errors import RunError
 from napari_medai.core.space import carried
-from napari_medai.io.dicom.layer_writer import SOURCE, write_labels_seg
+from napari_medai.io.dicom.layer_writer import write_labels_seg
 from napari_medai.io.dicom.reader import read_dicom
 from napari_medai.io.layer_data import read_layers
+from napari_medai.io.layer_grid import SOURCE
 
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 TURNED = (0.8, 0.6, 0.0, -0.6, 0.8, 0.0)

@@ -13,10 +13,7 @@ from napari_medai.core.space import Grid, carried
 from napari_medai.io.dicom.reader import source_series
 from napari_medai.io.dicom.seg_writer import Segment, SourceSeries, write_dicom_seg
 from napari_medai.io.layer_errors import told_by_napari
-from napari_medai.io.layer_grid import grid_of_layer
-
-SOURCE = "medai source"
-"""Under this key of a layer's metadata is the path of the series that its labels lie on."""
+from napari_medai.io.layer_grid import SOURCE, grid_of_layer
 
 
 @told_by_napari
