@@ -12,6 +12,7 @@ from typing import Any
 from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.facts import kind_of, modality
 from napari_medai.io.dicom.files import (
+    DIRECTORY,
     check_no_archive,
     find_files,
     referenced_files,
@@ -28,7 +29,6 @@ from napari_medai.io.image_data import ImageData
 
 SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 NO_SOURCE = (*SEGMENTATIONS, SLIDE)
-DIRECTORY = "1.2.840.10008.1.3.10"
 _FEW = 8
 _WORDS = {
     "SR": "structured report",

@@ -65,8 +65,9 @@ def read_source(path: Path) -> Source:
                 raise InputError(f"{path} holds no DICOM data set; choose another file")
             return _located(path, header, file)
     except InputError as error:
-        known = str(error).startswith(str(path))
-        raise error if known else InputError(f"{path}: {error}") from error
+        if str(error).startswith(str(path)):
+            raise
+        raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error}); check the file") from error
     except Exception as error:  # pydicom raises whatever a broken file provokes
@@ -91,10 +92,26 @@ def quiet() -> Iterator[None]:
         yield
 
 
+class Bounded(io.BufferedReader):
+    """A file that sets no memory aside for bytes beyond its end.
+
+    A broken header may claim elements of 4 GB, which pydicom asks for at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            size = min(size, max(self._size - self.tell(), 0))
+        return super().read(size)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The file; of a deflated one what it holds, in memory."""
-    with path.open("rb") as file:
+    with Bounded(path) as file:
         begin = _deflated_from(file)
         if begin is None:
             yield file

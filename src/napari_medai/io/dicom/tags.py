@@ -48,11 +48,12 @@ def whole(dataset: Any, keyword: str) -> int | None:
 
 
 def words(dataset: Any, keyword: str) -> tuple[str, ...]:
-    """All values as text."""
+    """All values as text; none where they are bytes."""
     found = value(dataset, keyword)
-    if found is None:
+    if found is None or isinstance(found, bytes):
         return ()
-    return (str(found),) if isinstance(found, str) else tuple(str(one) for one in found)
+    many = not isinstance(found, str) and hasattr(found, "__iter__")
+    return tuple(str(one) for one in found) if many else (str(found),)
 
 
 def word(dataset: Any, keyword: str) -> str:
