@@ -32,7 +32,7 @@ SECONDS = 10
 MEMORY = 2 << 30
 HEADER = 4096
 RENEWED_AFTER = 200
-READ, REFUSED = "read", "refused in a sentence"
+READ, REFUSED, LATE = "read", "refused in a sentence", "too long"
 PROGRESS = 100
 
 
@@ -51,13 +51,17 @@ class Reader:
         self._done = 0
 
     def outcome(self, path: Path) -> str:
-        """What reading a file comes to."""
+        """What reading a file comes to; what takes too long is tried twice, as machines pause."""
+        found = self._attempt(path)
+        return self._attempt(path) if found == LATE else found
+
+    def _attempt(self, path: Path) -> str:
         if self._done == RENEWED_AFTER:
             self.stop()
             self._start()
         self._done += 1
         self._pipe.send(path)
-        found = "too long"
+        found = LATE
         if self._pipe.poll(SECONDS):
             with suppress(EOFError, ConnectionResetError):
                 return str(self._pipe.recv())

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_medai.core.axes import guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
-from napari_medai.io.dicom.files import DICOM_SUFFIXES, is_dicom
+from napari_medai.io.dicom.files import DICOM_SUFFIXES, check_no_archive, is_dicom
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.label_names import says_labels
 from napari_medai.io.tiff import LAZY_BYTES, read_tiff
@@ -58,6 +58,7 @@ def read_image(path: str | Path) -> list[ImageData]:
 
         return read_dicom(path)
     else:
+        check_no_archive(path)
         raise _unknown_format(path)
     return [_with_labels_told(image, path) for image in images]
 

@@ -245,7 +245,7 @@ def _beneath(folder: Path, parts: tuple[str, ...]) -> Path | None:
     path = folder
     for given in parts:
         part = given
-        if part in ("", ".", "..") or "/" in part or "\\" in part:
+        if part in ("", ".", "..") or set(part) & set("/\\\0"):
             return None
         if not (path / part).exists():
             try:

@@ -194,6 +194,21 @@ def pixel_spacing(dataset: Any) -> tuple[float, float] | None:
     return None
 
 
+def oddities(plane: Plane) -> tuple[str, ...]:
+    """Sentences on a size or place that a file tells of and that cannot be."""
+    header = plane.source.header
+    found = []
+    if plane.spacing is None and (steps := words(header, "PixelSpacing")):
+        told = " x ".join(steps)
+        found.append(f"pixels are said to be {told} mm large, which cannot be; shown without size")
+    if plane.orientation is None and (directions := words(header, "ImageOrientationPatient")):
+        told = ", ".join(directions)
+        found.append(
+            f"rows and columns are said to run along ({told}), which cannot be; not placed"
+        )
+    return tuple(found)
+
+
 def window_of(dataset: Any) -> tuple[float, float] | None:
     """The first window as the values that are black and white, by its function."""
     center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")

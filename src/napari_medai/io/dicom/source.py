@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from napari_medai.core.errors import InputError
+from napari_medai.io.dicom.codecs import PLUGIN
 from napari_medai.io.dicom.encoding import Frames, frames_there
 from napari_medai.io.dicom.tags import value, whole
 
@@ -80,7 +81,7 @@ def first_line(error: BaseException) -> str:
     """What an error says, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and "all available plugins" in lines[0]:
-        lines = lines[1:]
+        lines = [lines[1].removeprefix(f"{PLUGIN}: ")]
     return (lines[0] if lines else type(error).__name__).rstrip(".:")[:200]
 
 
