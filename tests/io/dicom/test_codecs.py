@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -95,19 +96,37 @@ def test_an_rle_frame_that_holds_too_little_is_an_error(data: Path, tmp_path: Pa
     dataset = pydicom.dcmread(data / "dicom" / "MR_small_RLE.dcm")
     dataset.Columns = 128
     dataset.save_as(tmp_path / "a.dcm")
-    with pytest.raises(InputError, match="8192 bytes, but the file tells of 16384"):
+    with pytest.raises(InputError, match="a segment holds 4096 pixels of 8192"):
         read_dicom(tmp_path / "a.dcm")
 
 
 def test_rle_of_more_than_is_told_does_no_harm(data: Path, tmp_path: Path) -> None:
     # pylibjpeg-rle panics on this one.
-    content = (data / "dicom" / "MR_small_RLE.dcm").read_bytes()
-    start = content.index(b"\x02\0\0\0\x40\0\0\0")  # two segments, the first from byte 64 on
+    content, start = _rle(data)
     path = tmp_path / "a.dcm"
     path.write_bytes(content[: start + 64] + b"\x81\0" * 200 + content[start + 464 :])
     (image,) = read_dicom(path)
     good = np.asarray(read_dicom(data / "dicom" / "MR_small_RLE.dcm")[0].levels[0])
     assert np.array_equal(np.asarray(image.levels[0]) & 0xFF, good & 0xFF)
+
+
+@pytest.mark.parametrize("offsets", [(64, 2**32 - 1), (64, 60), (2, 0, 0), (0, 0)])
+def test_rle_segments_that_lie_elsewhere_are_an_error(
+    offsets: tuple[int, ...], data: Path, tmp_path: Path
+) -> None:
+    # imagecodecs' own decoder of such frames reads beyond their end.
+    content, start = _rle(data)
+    header = struct.pack(f"<{len(offsets)}I", *offsets)
+    path = tmp_path / "a.dcm"
+    path.write_bytes(content[: start + 4] + header + content[start + 4 + len(header) :])
+    with pytest.raises(InputError, match="has 2 segments from"):
+        read_dicom(path)
+
+
+def _rle(data: Path) -> tuple[bytes, int]:
+    """A file, and where its frame of two segments begins."""
+    content = (data / "dicom" / "MR_small_RLE.dcm").read_bytes()
+    return content, content.index(struct.pack("<2I", 2, 64))
 
 
 def test_the_header_of_the_file_must_fit_the_frame(data: Path, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ that none takes more memory than was checked.
 
 from __future__ import annotations
 
+import struct
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,19 +90,29 @@ def jpeg_2000_frame(src: bytes, runner: DecodeRunner) -> bytes | bytearray:
 
 
 def rle_frame(src: bytes, runner: DecodeRunner) -> bytes:
-    """The samples of an RLE frame, colours one after the other."""
+    """The samples of an RLE frame, colours one after the other (PS3.5 Annex G).
+
+    Each segment holds one byte of all samples of a colour, the most significant first.
+    """
     import imagecodecs
 
-    bits = runner.bits_allocated
-    if bits % 8:
-        raise ValueError(f"RLE holds whole bytes, but the file tells of samples of {bits} bits")
-    frame: bytes = imagecodecs.dicomrle_decode(src, f"<u{bits // 8}")
-    samples = runner.samples_per_pixel
-    needed = runner.rows * runner.columns * samples * bits // 8
-    if len(frame) < needed or (samples > 1 and len(frame) > needed):
-        raise ValueError(f"the frame holds {len(frame)} bytes, but the file tells of {needed}")
+    if runner.bits_allocated % 8:
+        raise ValueError(f"RLE holds whole bytes, not samples of {runner.bits_allocated} bits")
+    shape = (runner.samples_per_pixel, runner.bits_allocated // 8)
+    count, *offsets = struct.unpack("<16I", src[:64].ljust(64, b"\0"))
+    bounds = [*offsets[: min(count, 15)], len(src)]
+    if count != shape[0] * shape[1] or bounds[0] < 64 or bounds != sorted(bounds):
+        raise ValueError(f"the frame has {count} segments from {bounds}, which cannot be")
+    pixels = runner.rows * runner.columns
+    frame = np.empty((shape[0], pixels, shape[1]), np.uint8)
+    for number, (start, end) in enumerate(pairwise(bounds)):
+        segment = imagecodecs.packbits_decode(src[start:end])
+        if len(segment) < pixels:
+            raise ValueError(f"a segment holds {len(segment)} pixels of {pixels}")
+        colour, byte = divmod(number, shape[1])
+        frame[colour, :, shape[1] - 1 - byte] = np.frombuffer(segment, np.uint8, pixels)
     runner.set_option("planar_configuration", 1)
-    return frame[:needed]
+    return frame.tobytes()
 
 
 def jpeg_size(src: bytes) -> tuple[int, int, int]:
