@@ -164,6 +164,23 @@ def test_labels_are_known_by_their_intent(tmp_path: Path) -> None:
     assert not read_image(write_volume(tmp_path / "b.nii", Volume(data, grid)))[0].labels
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_labels_have_the_names_of_the_files_table(suffix: str, tmp_path: Path) -> None:
+    data = (phantom() // 100).astype(np.uint8)
+    rows = "".join(
+        f'<Label Key="{key}" Red="1.0" Alpha="1"><![CDATA[{name}]]></Label>\n'
+        for key, name in ((0, "nothing"), (2, "spleen"), (4, "liver"), (9, "not there"))
+    )
+    table = f"<?xml?><CaretExtension><LabelTable>{rows}</LabelTable></CaretExtension>"
+    image = nibabel.Nifti1Image(data.transpose(), np.eye(4))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(0, table.encode()))
+    nibabel.save(image, tmp_path / f"seg{suffix}")
+    (found,) = read_image(tmp_path / f"seg{suffix}")
+    assert found.features == {"index": [2, 4], "class": ["spleen", "liver"]}
+    (layer,) = (Labels(*layer_data(found)[:1], features=layer_data(found)[1]["features"]),)
+    assert layer.features["class"].tolist() == ["spleen", "liver"]
+
+
 def test_a_masked_word_is_no_mask(tmp_path: Path) -> None:
     path = write_volume(tmp_path / "unmasked.nii", Volume(phantom(), grid_of((0, 1, 2), (1, 1, 1))))
     assert not read_image(path)[0].labels

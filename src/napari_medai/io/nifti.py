@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from napari_medai.io.voxels import Header, Voxels, check_size, spatial_shape, tu
 LABEL_INTENT = 1002
 _CIFTI_INTENTS = range(3000, 3100)
 _HEADER_BYTES = 540
+_EXTENSION_BYTES = 2**20
+_LABEL = re.compile(rb'<Label Key="(\d{1,9})"[^<>]*><!\[CDATA\[([^\]]{1,64})\]\]></Label>')
 _MILLIMETERS = {1: 1000.0, 2: 1.0, 3: 0.001}
 _TIMES = {8: "second", 16: "millisecond", 24: "microsecond"}
 
@@ -45,6 +48,7 @@ def read_nibabel(path: Path) -> ImageData:
         rgb=rgb,
         step=header.step,
         label_intent=header.label_intent,
+        label_names=header.label_names,
         contrast=header.contrast,
         notes=header.notes,
     )
@@ -58,6 +62,7 @@ def _nifti(path: Path) -> Header:
     said, pixels = _pair(path) if paired else (path, path)
     with ImageOpener(str(said)) as file:
         block = file.read(_HEADER_BYTES)
+        behind = b"" if paired else file.read(_EXTENSION_BYTES)
     kinds: tuple[tuple[Any, Any], ...] = (
         (nibabel.Nifti1Pair, nibabel.Nifti1Image),
         (nibabel.Nifti2Pair, nibabel.Nifti2Image),
@@ -66,7 +71,9 @@ def _nifti(path: Path) -> Header:
         header_class = (pair if paired else single).header_class
         size = header_class.template_dtype.itemsize
         if len(block) >= size and pair.header_class.may_contain_header(block):
-            return _nifti_header(header_class(block[:size], check=False), pixels)
+            found = header_class(block[:size], check=False)
+            behind = block[size:] + behind
+            return _nifti_header(found, pixels, behind[: max(int(found["vox_offset"]) - size, 0)])
     if paired:
         return _analyze(said, pixels)
     raise InputError(f"{path} is no NIfTI file; check its name or export it again")
@@ -84,7 +91,7 @@ def _pair(path: Path) -> tuple[Path, Path]:
     return header, pixels
 
 
-def _nifti_header(found: Any, pixels: Path) -> Header:
+def _nifti_header(found: Any, pixels: Path, extensions: bytes) -> Header:
     intent = int(found["intent_code"])
     if intent in _CIFTI_INTENTS:
         raise InputError(
@@ -116,9 +123,19 @@ def _nifti_header(found: Any, pixels: Path) -> Header:
         affine,
         step=(time, _TIMES.get(code & 56)) if np.isfinite(time) and time > 0 else None,
         label_intent=intent == LABEL_INTENT,
+        label_names=_label_names(extensions),
         contrast=(low, high) if np.isfinite([low, high]).all() and low < high else None,
         notes=notes,
     )
+
+
+def _label_names(extensions: bytes) -> dict[int, str]:
+    """The names in a table of labels as Caret and TotalSegmentator write it."""
+    return {
+        int(key): name.decode("utf-8", "replace")
+        for key, name in _LABEL.findall(extensions)
+        if int(key) > 0
+    }
 
 
 def _qform(found: Any) -> Any:

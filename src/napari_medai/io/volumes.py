@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,14 @@ def upright_image(
     rgb: bool = False,
     step: tuple[float, str | None] | None = None,
     label_intent: bool = False,
+    label_names: Mapping[int, str] | None = None,
     contrast: tuple[float, float] | None = None,
     notes: Sequence[str] = (),
 ) -> ImageData:
     """An image whose data, ``lead`` + ``ZYX`` as stored, lie on a grid.
 
     ``step`` are the spacing and unit of ``T``; of RGB, ``C`` leads, too, and is put last here.
+    ``label_names`` are those of the labels, if these are any.
     """
     check_dtype(data.dtype)
     if 0 in data.shape:
@@ -124,8 +126,16 @@ def upright_image(
         grid=way.grid,
         stored=way,
         contrast=contrast,
+        features=_named(label_names, laid) if labels and label_names else {},
         notes=tuple(notes),
     )
+
+
+def _named(names: Mapping[int, str], data: Any) -> dict[str, list[Any]]:
+    """A row a label with its name; only of labels that occur, where all values are at hand."""
+    there = set(np.unique(data).tolist()) if isinstance(data, np.ndarray) else set(names)
+    rows = [(index, name) for index, name in sorted(names.items()) if index in there]
+    return {"index": [row[0] for row in rows], "class": [row[1] for row in rows]} if rows else {}
 
 
 def sampled(data: Any) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Header:
     affine: np.ndarray
     step: tuple[float, str | None] | None = None
     label_intent: bool = False
+    label_names: Mapping[int, str] = field(default_factory=dict)
     contrast: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
