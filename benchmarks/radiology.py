@@ -52,10 +52,8 @@ def main() -> None:
             size = sum(f.stat().st_size for f in [large, *large.glob("*")] if f.is_file()) / 1e6
             for how, paths in (("cold", [large]), ("warm", [large, small])):
                 row = in_new_process(paths)
-                print(
-                    f"| {what} | {size:.0f} | {how} | {row['open']:.2f} | {row['drawn']:.2f} ",
-                    end="",
-                )
+                times = f"{row['open']:.2f} | {row['drawn']:.2f} | {row['busy']:.2f}"
+                print(f"| {what} | {size:.0f} | {how} | {times} ", end="")
                 print(f"| {row['peak']:.0f} | {row['more']:.0f} |", flush=True)
 
 
