@@ -248,6 +248,25 @@ def test_a_file_cut_short_is_refused(suffix: str, tmp_path: Path) -> None:
             read_image(path)
 
 
+def test_compressed_values_may_be_painted_and_come_in_several_parts(tmp_path: Path) -> None:
+    path = write_volume(tmp_path / "seg.nii.gz", Volume(phantom(), grid_of((0, 1, 2), (1, 1, 1))))
+    plain = gzip.decompress(path.read_bytes())
+    for content in (
+        gzip.compress(plain),
+        gzip.compress(plain[:500]) + gzip.compress(plain[500:]),
+        gzip.compress(plain + b"more"),
+    ):
+        path.write_bytes(content)
+        (image,) = read_image(path)
+        assert np.array_equal(image.levels[0], phantom())
+        image.levels[0][0, 0, 0] = 7
+    damaged = bytearray(gzip.compress(plain))
+    damaged[len(damaged) // 2] ^= 0xFF
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=str(path)):
+        read_image(path)
+
+
 def test_a_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
     plain = _broken(tmp_path / "a.nii", dim=[3, 1290, 1290, 1290, 1, 1, 1, 1])
     path = tmp_path / "b.nii.gz"

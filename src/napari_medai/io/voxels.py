@@ -16,6 +16,8 @@ from napari_medai.io.volumes import MOST_DEFLATED
 
 _SLAB_BYTES = 16 * 2**20
 _GZIP_SLAB_BYTES = 128 * 2**20
+_GZIP_BYTES = 2**30
+_SPARE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,48 @@ class Voxels:
         self.dtype = _scaled_type(header.dtype, *self._scale)
         factors = (1.0, 0.0) if self.dtype.kind in "biu" else self._scale
         spec = (shape, header.dtype, header.offset, *factors)
+        self._spec = spec
+        self._path = header.pixels
         self._proxy = ArrayProxy(str(header.pixels), spec, mmap=False)
 
     def __getitem__(self, key: Any) -> Any:
-        values = np.asarray(self._proxy[key])
+        return self._converted(np.asarray(self._proxy[key]))
+
+    def whole(self) -> Any:
+        """All values: of a compressed file twice as fast as by slices."""
+        from nibabel.volumeutils import apply_read_scaling
+
+        shape, dtype, offset, slope, inter = self._spec
+        needed = offset + prod(shape) * dtype.itemsize
+        content = _inflated(self._path, needed) if self.gzipped else None
+        if content is None:
+            return self[()]
+        stored = np.ndarray(shape, dtype, content, offset, order="F")
+        return self._converted(np.asarray(apply_read_scaling(stored, slope, inter)))
+
+    def _converted(self, values: np.ndarray) -> Any:
         if values.dtype.names is not None:
             return np.stack([values[name] for name in "RGB"], axis=-1)
         if self.dtype.kind in "iu" and self._scale != (1.0, 0.0):
             slope, inter = (int(n) for n in self._scale)
             return values.astype(self.dtype) * self.dtype.type(slope) + self.dtype.type(inter)
         return values.astype(self.dtype, copy=False)
+
+
+def _inflated(path: Path, needed: int) -> bytearray | None:
+    """What a gzip file holds, by libdeflate; None where it is not what its end tells."""
+    import imagecodecs
+
+    packed = path.read_bytes()
+    size = int.from_bytes(packed[-4:], "little")
+    if not needed <= size <= needed + _SPARE:
+        return None
+    content = bytearray(size)
+    try:
+        imagecodecs.gzip_decode(packed, out=content)
+    except (ValueError, imagecodecs.GzipError):
+        return None
+    return content
 
 
 def _scaled_type(stored: np.dtype[Any], slope: float, inter: float) -> np.dtype[Any]:
@@ -81,8 +115,9 @@ def _scaled_type(stored: np.dtype[Any], slope: float, inter: float) -> np.dtype[
 def turned(voxels: Voxels, *, rgb: bool) -> Any:
     """The axes reversed (..., k, j, i); RGB in front."""
     size = prod(voxels.shape) * voxels.dtype.itemsize
-    if rgb or size <= LAZY_BYTES:
-        values = voxels[()]
+    # A compressed file can only be read from its beginning on, so each slice takes as long as all.
+    if rgb or size <= (_GZIP_BYTES if voxels.gzipped else LAZY_BYTES):
+        values = voxels.whole()
         return values.transpose((*range(values.ndim)[::-1],))
     import dask.array
 
