@@ -27,8 +27,9 @@ IMAGE_SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *VOLUME_SUFFIXES, ".npy", "
 def read_image(path: str | Path) -> list[ImageData]:
     """The images of a file, usually one; large ones are lazy.
 
-    TIFF and its relatives, PNG, JPEG, BMP, NIfTI, MGH, NRRD, MetaImage, NumPy (``.npy``), Zarr
-    folders, and DICOM: files, folders with their subfolders, DICOMDIRs. Transparency is dropped.
+    TIFF and its relatives, PNG, JPEG, BMP, NIfTI, MGH, NRRD, MetaImage, PAR/REC, MINC, AFNI,
+    NumPy (``.npy``), Zarr folders, and DICOM: files, folders with their subfolders, DICOMDIRs.
+    Transparency is dropped.
     An integer image whose name says *labels*, *masks* or *seg* counts as labels, but for DICOM,
     which says so itself.
 

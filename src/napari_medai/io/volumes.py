@@ -1,4 +1,4 @@
-"""Volumes of radiology that are not DICOM: NIfTI, MGH, NRRD and MetaImage, laid upright."""
+"""Volumes of radiology that are not DICOM: NIfTI, MGH, NRRD, MetaImage, ..., laid upright."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from napari_medai.io.tiff import image_name
 
 NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgh", ".mgz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-VOLUME_SUFFIXES = (*NIBABEL_SUFFIXES, *ITK_SUFFIXES)
+NEURO_SUFFIXES = (".par", ".mnc", ".head")
+VOLUME_SUFFIXES = (*NIBABEL_SUFFIXES, *ITK_SUFFIXES, *NEURO_SUFFIXES)
 
 MOST_DEFLATED = 1032
 """How many bytes one compressed byte may stand for, at most, in zlib and gzip."""
@@ -34,7 +35,9 @@ def suffix_of(path: Path) -> str:
 
 
 def read_volume(path: str | Path) -> list[ImageData]:
-    """The volume of a NIfTI, MGH, NRRD or MetaImage file, upright; large ones are lazy.
+    """The volume of a NIfTI, MGH, NRRD, MetaImage, PAR/REC, MINC or AFNI file, upright.
+
+    Large ones are lazy, but for the last three.
 
     Axes are ``ZYX``, with ``T`` and ``C`` in front where there are several times or components
     (``C`` last for RGB). Only pixels, places and time steps are taken over: texts of a header may
@@ -52,6 +55,10 @@ def read_volume(path: str | Path) -> list[ImageData]:
             from napari_medai.io.itk import read_itk
 
             return [read_itk(path)]
+        if suffix_of(path) in NEURO_SUFFIXES:
+            from napari_medai.io.neuro import read_neuro
+
+            return [read_neuro(path)]
         from napari_medai.io.nifti import read_nibabel
 
         return [read_nibabel(path)]

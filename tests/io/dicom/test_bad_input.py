@@ -92,6 +92,7 @@ def test_headers_that_cannot_be(
         ("1.2.840.10008.5.1.4.1.1.11.1", "PR", "is a presentation state, which"),
         ("1.2.840.10008.5.1.4.1.1.88.59", "KO", "is a list of key objects, which"),
         ("1.2.840.10008.5.1.4.1.1.9.1.1", "ECG", "is a waveform, which"),
+        ("1.2.840.10008.5.1.4.1.1.2", "CT", "is a CT Image without pixels, which holds no image"),
         ("1.2.3.4.5", "XX", "is an object of an unknown kind, which holds no image"),
     ],
 )

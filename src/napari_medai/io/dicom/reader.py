@@ -226,6 +226,8 @@ def _told(header: Any) -> str:
         return _WORDS["SR"]
     if "Waveform" in kind:
         return "waveform"
+    if kind.endswith("Image"):
+        return f"{kind} without pixels"
     return _WORDS.get(told) or (f"{kind} object" if kind else "object of an unknown kind")
 
 
