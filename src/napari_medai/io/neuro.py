@@ -30,8 +30,9 @@ def read_neuro(path: Path) -> ImageData:
         image: Any = nibabel.load(path)
         _check_size(image, pixels)
         values = np.asanyarray(image.dataobj)
-    if hasattr(file := getattr(image.dataobj, "file_like", None), "close"):
-        file.close()  # of PAR/REC nibabel does not
+    close = getattr(getattr(image.dataobj, "file_like", None), "close", None)
+    if callable(close):
+        close()  # of PAR/REC nibabel does not
     if values.ndim == 4 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim not in (3, 4):
