@@ -4,76 +4,141 @@
 
 Small files (up to 300 kB) that can be read are taken as they are, damaged (bits turned, bytes
 overwritten, cut short, parts repeated, mostly in the first kilobytes, where headers are), and read
-with all their values in a process of its own. Prints how often each outcome came, and what went
-wrong: an error that is no sentence of ours, a crash, more than 10 seconds, more than 2 GB.
-POSIX only.
+with all their values by another process, which is replaced when it dies or takes too long. Prints
+how often each outcome came, and what went wrong: an error that is no sentence of ours, a crash,
+more than 10 seconds of computing (or 2 minutes in all), more than 2 GB. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import sys
 import tempfile
+import time
 import warnings
 from collections import Counter
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
 LARGEST = 300_000
 SECONDS = 10
+PATIENCE = 120
 MEMORY = 2 << 30
 HEADER = 4096
-READ, REFUSED, RAISED = 0, 3, 4
-OUTCOMES = {READ: "read", REFUSED: "refused in a sentence", RAISED: "another error"}
+RENEWED_AFTER = 200
+READ, REFUSED, LATE = "read", "refused in a sentence", "too long"
+PROGRESS = 100
 
 
-def read_whole(path: Path) -> None:
+class Reader:
+    """Reads files in a process of its own, one after the other."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("fork")
+        self._start()
+
+    def _start(self) -> None:
+        self._pipe, theirs = self._context.Pipe()
+        self._process = self._context.Process(target=read_many, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._done = 0
+
+    def outcome(self, path: Path) -> str:
+        """What reading a file comes to."""
+        if self._done == RENEWED_AFTER:
+            self.stop()
+            self._start()
+        self._done += 1
+        self._pipe.send(path)
+        found = LATE
+        if self._answers():
+            with suppress(EOFError, ConnectionResetError):
+                return str(self._pipe.recv())
+            self._process.join()
+            number = -(self._process.exitcode or 0)
+            found = f"crash ({signal.Signals(number).name if number > 0 else -number})"
+        self.stop()
+        self._start()
+        return found
+
+    def _answers(self) -> bool:
+        """Whether it answers within the seconds, those of the machine's other work not counted."""
+        began, used = time.monotonic(), self._seconds_used()
+        while not self._pipe.poll(0.5):
+            waited = time.monotonic() - began > PATIENCE
+            if waited or self._seconds_used() - used > SECONDS:
+                return False
+        return True
+
+    def _seconds_used(self) -> float:
+        with suppress(OSError, IndexError):
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+def read_many(pipe: Connection) -> None:
+    """Answer each path that comes with what became of it."""
+    warnings.simplefilter("ignore")
+    while True:
+        path = pipe.recv()
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
+        before = resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        found = attempt(path)
+        if resident("VmHWM") - before > MEMORY:
+            found = "more than 2 GB"
+        pipe.send(found)
+
+
+def resident(kind: str) -> int:
+    """Memory of this process in bytes: ``VmRSS`` now, ``VmHWM`` at its peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(kind)).split()[1])
+
+
+def attempt(path: Path) -> str:
+    from napari_medai.core.errors import InputError
     from napari_medai.io.images import read_image
 
-    for image in read_image(path):
-        np.asarray(image.levels[0])
-
-
-def outcome(path: Path) -> str:
-    """What reading a file comes to, in a child process within its limits."""
-    child = os.fork()
-    if child == 0:
-        os._exit(attempt(path))
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return "too long" if number == signal.SIGALRM else f"crash ({signal.Signals(number).name})"
-    return OUTCOMES[os.WEXITSTATUS(status)]
-
-
-def attempt(path: Path) -> int:
-    from napari_medai.core.errors import InputError
-
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            read_whole(path)
-        except InputError:
-            return REFUSED
-        except BaseException as error:
-            print(f"{path.name}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
-            return RAISED
+    try:
+        for image in read_image(path):
+            np.asarray(image.levels[0])
+    except InputError as error:
+        return "more than 2 GB" if lacked_memory(error) else REFUSED
+    except BaseException as error:
+        return f"another error: {type(error).__name__}: {str(error)[:200]}"
     return READ
 
 
+def lacked_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, is that the limit was met."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """The bytes of a file with one to eight faults."""
+    """The bytes of a file with one fault, or a few."""
     found = bytearray(content)
-    for _ in range(rng.integers(1, 9)):
+    for _ in range(min(int(rng.geometric(0.5)), 8)):
         near = min(len(found), HEADER if rng.random() < 0.8 else len(found))
         if near < 2:
             break
@@ -92,12 +157,12 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(found)
 
 
-def good_files(given: list[Path]) -> list[Path]:
+def good_files(given: list[Path], reader: Reader) -> list[Path]:
     from napari_medai.io.images import _is_image
 
     every = [p for one in given for p in ([one] if one.is_file() else sorted(one.rglob("*")))]
     small = [p for p in every if p.is_file() and p.stat().st_size <= LARGEST and _is_image(p)]
-    return [path for path in small if outcome(path) == OUTCOMES[READ]]
+    return [path for path in small if reader.outcome(path) == READ]
 
 
 def main() -> None:
@@ -106,20 +171,34 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    files = good_files(options.files)
+    preload()
+    reader = Reader()
+    files = good_files(options.files, reader)
     if not files:
         sys.exit("no small file that can be read was given")
-    print(f"{len(files)} files, {options.count} damaged copies")
+    print(f"{len(files)} files, {options.count} damaged copies", flush=True)
     found: Counter[str] = Counter()
+    began = time.monotonic()
     try:
-        fuzz(files, found, count=options.count, seed=options.seed)
+        fuzz(files, found, reader, count=options.count, seed=options.seed)
     except KeyboardInterrupt:
         print("stopped")
+    print(f"\n{found.total()} in {time.monotonic() - began:.0f} s\n")
     for what, count in found.most_common():
         print(f"| {what} | {count} |")
+    reader.stop()
 
 
-def fuzz(files: list[Path], found: Counter[str], *, count: int, seed: int) -> None:
+def preload() -> None:
+    """What readers import, so that processes begin with it."""
+    for name in (
+        *("nibabel", "SimpleITK", "pydicom.pixels", "dask.array", "tifffile", "imagecodecs"),
+        *(f"napari_medai.io.{own}" for own in ("dicom.reader", "images", "itk", "nifti")),
+    ):
+        __import__(name)
+
+
+def fuzz(files: list[Path], found: Counter[str], reader: Reader, *, count: int, seed: int) -> None:
     """Read damaged copies of the files and count what it comes to."""
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -127,12 +206,14 @@ def fuzz(files: list[Path], found: Counter[str], *, count: int, seed: int) -> No
             source = files[int(rng.integers(len(files)))]
             path = Path(scratch) / source.name
             path.write_bytes(damaged(source.read_bytes(), rng))
-            what = outcome(path)
-            found[what] += 1
-            if what not in (OUTCOMES[READ], OUTCOMES[REFUSED]):
+            what = reader.outcome(path)
+            found[what.split(":")[0]] += 1
+            if what not in (READ, REFUSED):
                 kept = Path(tempfile.gettempdir()) / f"fuzz-{seed}-{number}-{source.name}"
                 shutil.copy(path, kept)
                 print(f"{what}: {kept}", flush=True)
+            elif number % PROGRESS == 0:
+                print(f"{number}: {dict(found)}", flush=True)
             path.unlink()
 
 

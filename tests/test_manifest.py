@@ -107,7 +107,11 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
     layers = set(_titles(window.layers_menu))
     assert {("Segment", "Segment (Medai)"), ("Measure", "Measure (Medai)")} <= layers
     samples = {titles[-1] for titles in _titles(window.file_menu) if "Medai" in titles}
-    assert samples == {"Nuclei (fluorescence)", "Nuclei (histology)"}
+    assert samples == {
+        "CT (abdomen) with its organs",
+        "Nuclei (fluorescence)",
+        "Nuclei (histology)",
+    }
 
 
 @pytest.mark.screen
@@ -130,3 +134,11 @@ def test_sample_data_open_as_images(make_napari_viewer: Callable[..., Any]) -> N
         (layer,) = viewer.open_sample("napari-medai", key)
         assert layer.data.std() > 0
     assert [layer.rgb for layer in viewer.layers] == [False, True]
+
+
+@pytest.mark.screen
+def test_the_sample_ct_opens_with_its_labels(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    layers = viewer.open_sample("napari-medai", "ct-abdomen")
+    assert [layer._type_string for layer in layers] == ["image", "labels"]
+    assert layers[0].extent.world == pytest.approx(layers[1].extent.world)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Image, Labels
 
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.space import Grid
@@ -18,7 +19,7 @@ from napari_medai.io.layer_data import (
     write_labels,
 )
 from napari_medai.io.ome_tiff import write_tiff
-from napari_medai.io.samples import nuclei_fluorescence, nuclei_histology
+from napari_medai.io.samples import ct_abdomen, nuclei_fluorescence, nuclei_histology
 
 RNG = np.random.default_rng(0)
 
@@ -146,6 +147,24 @@ def test_samples() -> None:
         (layer,) = layers_of(data, options, kind)
         assert layer.rgb == rgb
         assert layer.name.startswith("Nuclei (")
+
+
+def test_the_sample_ct_has_its_organs_on_its_grid() -> None:
+    ct, organs = (layers_of(*layer)[0] for layer in ct_abdomen())
+    assert (type(ct), type(organs)) == (Image, Labels)
+    assert ct.data.shape == organs.data.shape == (30, 101, 122)
+    assert ct.contrast_limits == [-160, 240]  # soft tissue, in HU
+    for corner in ((0, 0, 0), (29, 100, 121)):
+        assert organs.data_to_world(corner) == pytest.approx(ct.data_to_world(corner), abs=1e-6)
+    assert ct.units == organs.units
+    assert str(ct.units[0]) == "millimeter"
+    names = dict(zip(organs.features["class"], organs.features["index"], strict=True))
+    assert set(names.values()) == set(np.unique(organs.data)) - {0}
+    assert 30 < ct.data[organs.data == names["liver"]].mean() < 180
+    assert ct.data[organs.data == names["lung_lower_lobe_right"]].mean() < -500
+    # Up is towards the head, and the patient's right is at the left.
+    liver, spleen = (np.argwhere(organs.data == names[n]).mean(0) for n in ("liver", "spleen"))
+    assert liver[2] < spleen[2]
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")

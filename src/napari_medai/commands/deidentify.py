@@ -13,7 +13,7 @@ from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Steps
 from napari_medai.io.atomic import check_writable
 from napari_medai.io.dicom.deidentify import Outcome, deidentify_steps
-from napari_medai.io.dicom.inputs import Found, find_dicom
+from napari_medai.io.dicom.files import Found, find_all
 from napari_medai.io.dicom.pseudonyms import Pseudonyms, SecretFile, run_secret
 
 
@@ -44,16 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     out = parsed.out.expanduser()
-    found = find_dicom(parsed.files, out=out)
+    found = find_all(parsed.files, out=out)
     check_writable(out)
     key = None if parsed.key is None else SecretFile(parsed.key.expanduser())
     names = _names(out, key)
-    steps = deidentify_steps(found.sources, out, names, allow_burnt_in=parsed.allow_burnt_in)
+    steps = deidentify_steps(found.files, out, names, allow_burnt_in=parsed.allow_burnt_in)
     outcomes: list[Outcome] = []
     try:
         _show(steps, outcomes)
     except KeyboardInterrupt:
-        finished = f"{len(outcomes)} of {len(found.sources)} files are finished"
+        finished = f"{len(outcomes)} of {len(found.files)} files are finished"
         return told(f"stopped: {finished}; the same command goes on with the others", status=130)
     print(_summary(found, outcomes, out))
     missing = [one for one in outcomes if one.status in ("failed", "skipped")]

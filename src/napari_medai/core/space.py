@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from napari_medai.core.errors import InputError
 
@@ -102,9 +102,10 @@ class Grid:
 
     def upright(self, shape: Sequence[int]) -> Upright:
         """How to lay a volume of this shape (k, j, i) along the axes of the world."""
-        _, order = linear_sum_assignment(-np.abs(self.direction))
+        along = np.abs(self.direction)
+        order = max(permutations(range(3)), key=lambda own: along[range(3), own].sum())
         flips = tuple(bool(self.affine[axis, own] < 0) for axis, own in enumerate(order))
-        return Upright(self, tuple(int(n) for n in shape), tuple(int(n) for n in order), flips)
+        return Upright(self, tuple(int(n) for n in shape), order, flips)
 
     def cropped(self, starts: Sequence[float]) -> Grid:
         """The grid of a part that begins at this index."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_medai.core.axes import guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
-from napari_medai.io.dicom.files import DICOM_SUFFIXES, is_dicom
+from napari_medai.io.dicom.files import DICOM_SUFFIXES, check_no_archive, is_dicom
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.label_names import says_labels
 from napari_medai.io.tiff import LAZY_BYTES, read_tiff
@@ -27,8 +27,9 @@ IMAGE_SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *VOLUME_SUFFIXES, ".npy", "
 def read_image(path: str | Path) -> list[ImageData]:
     """The images of a file, usually one; large ones are lazy.
 
-    TIFF and its relatives, PNG, JPEG, BMP, NIfTI, MGH, NRRD, MetaImage, NumPy (``.npy``), Zarr
-    folders, and DICOM: files, folders with their subfolders, DICOMDIRs. Transparency is dropped.
+    TIFF and its relatives, PNG, JPEG, BMP, NIfTI, MGH, NRRD, MetaImage, PAR/REC, MINC, AFNI,
+    NumPy (``.npy``), Zarr folders, and DICOM: files, folders with their subfolders, DICOMDIRs.
+    Transparency is dropped.
     An integer image whose name says *labels*, *masks* or *seg* counts as labels, but for DICOM,
     which says so itself.
 
@@ -58,6 +59,7 @@ def read_image(path: str | Path) -> list[ImageData]:
 
         return read_dicom(path)
     else:
+        check_no_archive(path)
         raise _unknown_format(path)
     return [_with_labels_told(image, path) for image in images]
 

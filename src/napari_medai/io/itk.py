@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import zlib
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -23,6 +24,8 @@ _READERS = {
     ".mhd": "MetaImageIO",
 }
 _HEADER_BYTES = 2**16
+_PIECE = 2**18
+_COMPRESSED = re.compile(rb"^\s*CompressedData\s*=\s*True", re.I | re.M)
 _DATA_FILE = re.compile(rb"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", re.I | re.M)
 
 
@@ -36,6 +39,7 @@ def read_itk(path: Path) -> ImageData:
     reader.ReadImageInformation()
     size, count = reader.GetSize(), int(reader.GetNumberOfComponents())
     _check_head(reader, path, count)
+    grid = _grid_of(reader) if len(size) > 2 else None
     reader.LoadPrivateTagsOff()
     image = reader.Execute()
     data = SimpleITK.GetArrayFromImage(image)
@@ -43,15 +47,18 @@ def read_itk(path: Path) -> ImageData:
     if vector:
         data = np.moveaxis(data, -1, 0)
     rgb = count == 3 and data.dtype == np.uint8
-    if len(size) == 2:
+    if grid is None:
         return _plane(data, path, image.GetSpacing(), vector=vector, rgb=rgb)
-    direction = np.array(image.GetDirection()).reshape(len(size), len(size))
-    grid = Grid.from_lps(image.GetOrigin()[:3], image.GetSpacing()[:3], direction[:3, :3])
     lead = ("C" if vector else "") + ("T" if len(size) == 4 else "")
     if rgb and "T" in lead:
         rgb = False
     step = (float(image.GetSpacing()[3]), None) if len(size) == 4 else None
     return upright_image(data, grid, path, lead=lead, rgb=rgb, step=step)
+
+
+def _grid_of(reader: Any) -> Grid:
+    direction = np.array(reader.GetDirection()).reshape((reader.GetDimension(),) * 2)
+    return Grid.from_lps(reader.GetOrigin()[:3], reader.GetSpacing()[:3], direction[:3, :3])
 
 
 def _check_head(reader: Any, path: Path, count: int) -> None:
@@ -70,12 +77,13 @@ def _check_head(reader: Any, path: Path, count: int) -> None:
         raise InputError(f"it holds values of the kind {name!r}; export it with real numbers")
     bits = re.search(r"(\d+)-bit", name)
     needed = prod(size) * count * (int(bits[1]) // 8 if bits else 1)
+    claim = f"its header claims {' x '.join(map(str, size))} voxels ({needed} bytes)"
     present = _bytes_of(path)
     if needed > present * MOST_DEFLATED:
-        raise InputError(
-            f"its header claims {' x '.join(map(str, size))} voxels ({needed} bytes), but the "
-            f"file has {present} bytes; copy or export it again"
-        )
+        raise InputError(f"{claim}, but the file has {present} bytes; copy or export it again")
+    held = _held_by_meta(path, needed) if suffix_of(path) in (".mha", ".mhd") else None
+    if held is not None and held < needed:
+        raise InputError(f"{claim}, but the file holds {held} of them; copy or export it again")
     steps = reader.GetSpacing()
     if not all(np.isfinite(n) and n > 0 for n in steps):
         raise InputError(
@@ -96,6 +104,41 @@ def _bytes_of(path: Path) -> int:
     if named[1].upper().startswith(b"LIST") or b"%" in named[1]:
         return sum(one.stat().st_size for one in path.parent.iterdir() if one.is_file())
     raise InputError(f"its pixels are in {other.name}, which is missing; put it beside it")
+
+
+def _held_by_meta(path: Path, needed: int) -> int | None:
+    """How many bytes of pixels a MetaImage holds, up to ``needed``, which ITK does not check.
+
+    None where they are in several files.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    named = _DATA_FILE.search(head)
+    if named is None:
+        return None
+    pixels, start = path, head.find(b"\n", named.end(1)) + 1
+    if named[1].upper() != b"LOCAL":
+        pixels, start = path.parent / named[1].decode("utf-8", "replace"), 0
+    if not pixels.is_file():
+        return None
+    with pixels.open("rb") as file:
+        file.seek(start)
+        if not _COMPRESSED.search(head):
+            return max(pixels.stat().st_size - start, 0)
+        return _inflated(file, needed)
+
+
+def _inflated(file: BinaryIO, most: int) -> int:
+    """How many bytes a zlib or gzip stream inflates to, counted up to ``most``."""
+    stream, count = zlib.decompressobj(zlib.MAX_WBITS | 32), 0
+    packed = file.read(_PIECE)
+    try:
+        while packed and count < most and not stream.eof:
+            count += len(stream.decompress(packed, 16 * _PIECE))
+            packed = stream.unconsumed_tail or file.read(_PIECE)
+    except zlib.error:
+        pass  # what came before the damage counts
+    return min(count, most)
 
 
 def _plane(data: Any, path: Path, steps: Any, *, vector: bool, rgb: bool) -> ImageData:

@@ -1,8 +1,8 @@
-"""Volumes of radiology that are not DICOM: NIfTI, MGH, NRRD and MetaImage, laid upright."""
+"""Volumes of radiology that are not DICOM: NIfTI, MGH, NRRD, MetaImage, ..., laid upright."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from napari_medai.io.tiff import image_name
 
 NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgh", ".mgz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-VOLUME_SUFFIXES = (*NIBABEL_SUFFIXES, *ITK_SUFFIXES)
+NEURO_SUFFIXES = (".par", ".mnc", ".head")
+VOLUME_SUFFIXES = (*NIBABEL_SUFFIXES, *ITK_SUFFIXES, *NEURO_SUFFIXES)
 
 MOST_DEFLATED = 1032
 """How many bytes one compressed byte may stand for, at most, in zlib and gzip."""
@@ -34,7 +35,9 @@ def suffix_of(path: Path) -> str:
 
 
 def read_volume(path: str | Path) -> list[ImageData]:
-    """The volume of a NIfTI, MGH, NRRD or MetaImage file, upright; large ones are lazy.
+    """The volume of a NIfTI, MGH, NRRD, MetaImage, PAR/REC, MINC or AFNI file, upright.
+
+    Large ones are lazy, but for the last three.
 
     Axes are ``ZYX``, with ``T`` and ``C`` in front where there are several times or components
     (``C`` last for RGB). Only pixels, places and time steps are taken over: texts of a header may
@@ -52,6 +55,10 @@ def read_volume(path: str | Path) -> list[ImageData]:
             from napari_medai.io.itk import read_itk
 
             return [read_itk(path)]
+        if suffix_of(path) in NEURO_SUFFIXES:
+            from napari_medai.io.neuro import read_neuro
+
+            return [read_neuro(path)]
         from napari_medai.io.nifti import read_nibabel
 
         return [read_nibabel(path)]
@@ -85,12 +92,14 @@ def upright_image(
     rgb: bool = False,
     step: tuple[float, str | None] | None = None,
     label_intent: bool = False,
+    label_names: Mapping[int, str] | None = None,
     contrast: tuple[float, float] | None = None,
     notes: Sequence[str] = (),
 ) -> ImageData:
     """An image whose data, ``lead`` + ``ZYX`` as stored, lie on a grid.
 
     ``step`` are the spacing and unit of ``T``; of RGB, ``C`` leads, too, and is put last here.
+    ``label_names`` are those of the labels, if these are any.
     """
     check_dtype(data.dtype)
     if 0 in data.shape:
@@ -124,8 +133,16 @@ def upright_image(
         grid=way.grid,
         stored=way,
         contrast=contrast,
+        features=_named(label_names, laid) if labels and label_names else {},
         notes=tuple(notes),
     )
+
+
+def _named(names: Mapping[int, str], data: Any) -> dict[str, list[Any]]:
+    """A row a label with its name; only of labels that occur, where all values are at hand."""
+    there = set(np.unique(data).tolist()) if isinstance(data, np.ndarray) else set(names)
+    rows = [(index, name) for index, name in sorted(names.items()) if index in there]
+    return {"index": [row[0] for row in rows], "class": [row[1] for row in rows]} if rows else {}
 
 
 def sampled(data: Any) -> np.ndarray:

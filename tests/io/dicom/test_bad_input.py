@@ -92,6 +92,7 @@ def test_headers_that_cannot_be(
         ("1.2.840.10008.5.1.4.1.1.11.1", "PR", "is a presentation state, which"),
         ("1.2.840.10008.5.1.4.1.1.88.59", "KO", "is a list of key objects, which"),
         ("1.2.840.10008.5.1.4.1.1.9.1.1", "ECG", "is a waveform, which"),
+        ("1.2.840.10008.5.1.4.1.1.2", "CT", "is a CT Image without pixels, which holds no image"),
         ("1.2.3.4.5", "XX", "is an object of an unknown kind, which holds no image"),
     ],
 )
@@ -135,3 +136,67 @@ def test_a_frame_that_cannot_be_decoded_is_one_sentence(data: Path, tmp_path: Pa
     with pytest.raises(InputError, match=r"cannot be decoded|cut short") as caught:
         read_dicom(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_claims_4_gb_sets_no_memory_aside(make: Any, tmp_path: Path) -> None:
+    import tracemalloc
+
+    path = make.save(tmp_path / "a.dcm", make.header(ImageComments="x" * 20), make.phantom()[0])
+    content = path.read_bytes()
+    at = content.index(b"\x20\0\0\x40LT")
+    path.write_bytes(content[:at] + b"\x20\0\0\x40OB\0\0\xf0\xff\xff\xff" + content[at + 8 :])
+    tracemalloc.start()
+    with pytest.raises(InputError):
+        read_dicom(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+def test_a_header_with_values_of_another_kind_is_read(make: Any, tmp_path: Path) -> None:
+    path = make.save(tmp_path / "a.dcm", make.header(), make.phantom()[0])
+    content = path.read_bytes()
+    at = content.index(b"\x08\0\x60\0CS\x02\0")  # the modality, as a number
+    path.write_bytes(content[: at + 4] + b"US\x02\0\x07\0" + content[at + 10 :])
+    (image,) = read_dicom(path)
+    assert image.metadata["modality"] == "OT"
+
+
+@pytest.mark.parametrize("broken", ["LUTData", "LUTDescriptor"])
+def test_a_table_of_values_that_cannot_be_used_is_one_sentence(
+    broken: str, make: Any, tmp_path: Path
+) -> None:
+    from pydicom import Dataset
+
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 16]
+    table.add_new("LUTData", "OW", b"\1\0\2\0\3\0\4\0")
+    delattr(table, broken)
+    header = make.header(ModalityLUTSequence=[table])
+    path = make.save(tmp_path / "a.dcm", header, make.phantom()[0])
+    if broken == "LUTDescriptor":  # as if there were none
+        assert read_dicom(path)[0].image.shape == (6, 5)
+        return
+    with pytest.raises(InputError, match="modality LUT"):
+        read_dicom(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax"),
+    [
+        ("SC_rgb_jpeg_dcmtk.dcm", b"1.2.840.10008.1.2.4.50"),
+        ("MR_small_jpeg_ls_lossless.dcm", b"1.2.840.10008.1.2.4.80"),
+        ("JPEG2000.dcm", b"1.2.840.10008.1.2.4.91"),
+    ],
+)
+def test_compressed_pixels_that_are_said_to_be_plain_are_read(
+    name: str, syntax: bytes, data: Path, tmp_path: Path
+) -> None:
+    content = (data / "dicom" / name).read_bytes()
+    plain = b"1.2.840.10008.1.2.1".ljust(len(syntax), b"\0")
+    assert syntax in content
+    (tmp_path / name).write_bytes(content.replace(syntax, plain, 1))
+    (told,) = read_dicom(data / "dicom" / name)
+    (image,) = read_dicom(tmp_path / name)
+    np.testing.assert_array_equal(np.asarray(image.levels[0]), np.asarray(told.levels[0]))
+    assert "the pixels are compressed, other than" in image.notes[-1]

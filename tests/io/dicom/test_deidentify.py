@@ -21,7 +21,7 @@ from napari_medai.core.steps import finished
 from napari_medai.io.dicom import deidentify, risks
 from napari_medai.io.dicom.cleaning import known_vr
 from napari_medai.io.dicom.deidentify import Outcome, deidentify_steps
-from napari_medai.io.dicom.inputs import find_dicom
+from napari_medai.io.dicom.files import find_all
 from napari_medai.io.dicom.profile import profile_action, profile_rows
 from napari_medai.io.dicom.pseudonyms import Pseudonyms, run_secret
 
@@ -58,7 +58,7 @@ def saved(dataset: FileDataset, path: Path) -> Path:
 
 def outcomes(given: Path, out: Path, **options: bool) -> list[Outcome]:
     out.mkdir(exist_ok=True)
-    return finished(deidentify_steps(find_dicom([given], out=out).sources, out, NAMES, **options))
+    return finished(deidentify_steps(find_all([given], out=out).files, out, NAMES, **options))
 
 
 def cleaned(dataset: FileDataset, tmp_path: Path) -> tuple[FileDataset, bytes]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import Dataset
 from pydicom.fileset import FileSet
 
 from napari_medai.core.errors import InputError
@@ -115,6 +116,19 @@ def test_a_dicomdir_names_its_files(series: Callable[..., Path], make: Any, tmp_
         read_dicom(directory)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize("name", ["..\\a", "/etc", "a\0b", "", "missing"])
+def test_a_dicomdir_names_nothing_elsewhere(name: str, tmp_path: Path) -> None:
+    from napari_medai.io.dicom.files import referenced_files
+
+    record, header = Dataset(), Dataset()
+    record.ReferencedFileID = ["..", name]
+    header.DirectoryRecordSequence = [record]
+    assert referenced_files(tmp_path / "DICOMDIR", header) == ([], 1)
+    record.ReferencedFileID = name
+    assert referenced_files(tmp_path / "DICOMDIR", header)[0] == []
+
+
 def test_what_is_no_dicom_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no DICOM files"):
         read_dicom(tmp_path)
@@ -124,6 +138,10 @@ def test_what_is_no_dicom_is_refused(tmp_path: Path) -> None:
         archive.writestr("x", "y")
     with pytest.raises(InputError, match="is a zip archive; unpack it"):
         read_dicom(tmp_path / "a.dcm")
+    for name in ("a.zip", "series"):
+        shutil.copy(tmp_path / "a.dcm", tmp_path / name)
+        with pytest.raises(InputError, match="is a zip archive; unpack it and open the folder"):
+            read_image(tmp_path / name)
     for content in (b"", b"\0" * 300, b"hello" * 100, b"\0" * 128 + b"DICM"):
         (tmp_path / "b.dcm").write_bytes(content)
         with pytest.raises(InputError):

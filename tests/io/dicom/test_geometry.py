@@ -147,6 +147,7 @@ def test_spacing_that_cannot_be_is_none(
     spacing: tuple[float, float], series: Callable[..., Path], make: Any
 ) -> None:
     (image,) = read_dicom(series(make.phantom(), spacing=spacing))
+    assert any("which cannot be; shown without size" in note for note in image.notes)
     assert image.grid is None
     assert image.axes == "ZYX"
     assert image.image.shape == (4, 6, 5)
@@ -160,4 +161,5 @@ def test_directions_that_are_none_give_plain_pictures(
 ) -> None:
     (image,) = read_dicom(series(make.phantom(), orientation=orientation))
     assert (image.axes, image.grid) == ("NYX", None)
+    assert any("which cannot be; not placed" in note for note in image.notes)
     np.testing.assert_array_equal(np.asarray(image.levels[0]), make.phantom())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -91,3 +92,51 @@ def test_many_headers_are_one_series(make: Any, tmp_path: Path) -> None:
         make.save(tmp_path / f"{number}.dcm", dataset, np.full((2, 3), number, np.uint16))
     (image,) = read_dicom(tmp_path)
     assert image.image.shape == (600, 2, 3)
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+@pytest.mark.parametrize("size", [10, 60_000, 66_000, 300_000])
+def test_long_headers_are_read_to_their_end(size: int, make: Any, tmp_path: Path) -> None:
+    dataset = make.header(WindowCenter=40, WindowWidth=400)
+    dataset.add_new(0x00324000, "LT", "x" * size)  # behind the others, before the pixels
+    path = make.save(tmp_path / "a.dcm", dataset, make.phantom()[0])
+    (image,) = read_dicom(path)
+    np.testing.assert_array_equal(np.asarray(image.levels[0]), make.phantom()[0])
+    assert image.metadata["windows"] == [(40, 400)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (" 1.5 ", (1.5,)),
+        ("1e1\\ 2 \\-3", (10.0, 2.0, -3.0)),
+        ("", None),
+        ("abc", None),
+        ("1\\\\2", None),
+        ("nan", None),
+    ],
+)
+def test_numbers_are_taken_from_what_the_file_says(
+    text: str, found: tuple[float, ...] | None
+) -> None:
+    from pydicom import Dataset
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import Tag
+
+    from napari_medai.io.dicom.tags import numbers
+
+    tag, value = Tag("WindowCenter"), text.encode()
+    raw = RawDataElement(tag, "DS", len(value), value, 0, False, True)
+    assert numbers(Dataset({tag: raw}), "WindowCenter") == found
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_garbage_is_collected_afterwards_as_before(before: bool, tmp_path: Path) -> None:
+    was = gc.isenabled()
+    try:
+        (gc.enable if before else gc.disable)()
+        with pytest.raises(InputError):
+            read_dicom(tmp_path)
+        assert gc.isenabled() == before
+    finally:
+        (gc.enable if was else gc.disable)()

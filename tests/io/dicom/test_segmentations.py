@@ -5,8 +5,10 @@ from typing import Any
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 
+from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.reader import read_dicom
 from napari_medai.io.layer_data import layer_data
 
@@ -110,3 +112,15 @@ def test_empty_slices_are_there(step: float, make: Any, tmp_path: Path) -> None:
         ]
         wanted = [(4 - 0.7 * y, 3 + 1.1 * x, -z * step) for z, y, x in places]
         np.testing.assert_allclose(sorted(map(tuple, found)), sorted(wanted), atol=1e-6)
+
+
+def test_tiles_that_lie_nowhere_are_refused(data: Path, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(data / "dicom" / "seg_image_sm_dots_tiled_full.dcm")
+    place, frame = pydicom.Dataset(), pydicom.Dataset()
+    place.RowPositionInTotalImagePixelMatrix = place.ColumnPositionInTotalImagePixelMatrix = 1
+    frame.PlanePositionSlideSequence = [place]
+    dataset.DimensionOrganizationType = "TILED_SPARSE"
+    dataset.PerFrameFunctionalGroupsSequence = [frame, frame]
+    dataset.save_as(tmp_path / "a.dcm")
+    with pytest.raises(InputError, match=r"says of 2 of its \d+ tiles where they lie"):
+        read_dicom(tmp_path / "a.dcm")

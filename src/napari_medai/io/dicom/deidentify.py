@@ -16,9 +16,10 @@ from napari_medai.core.errors import InputError, MedaiError, RunError
 from napari_medai.core.steps import Step, Steps
 from napari_medai.io.atomic import replacing
 from napari_medai.io.dicom.cleaning import clean_dataset
-from napari_medai.io.dicom.inputs import Source
+from napari_medai.io.dicom.files import FoundFile
 from napari_medai.io.dicom.pseudonyms import Pseudonyms
 from napari_medai.io.dicom.risks import PIXELS, burnt_in_sign, refusal
+from napari_medai.io.dicom.source import Bounded
 
 if TYPE_CHECKING:
     from pydicom import FileDataset
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Outcome:
     """What became of a file. ``why`` it was not written; ``warning`` about what was."""
 
-    source: Source
+    source: FoundFile
     status: Literal["written", "done", "repeated", "skipped", "failed"]
     path: Path | None = None
     why: str = ""
@@ -36,7 +37,7 @@ class Outcome:
 
 
 def deidentify_steps(
-    sources: Iterable[Source], out: Path, names: Pseudonyms, *, allow_burnt_in: bool = False
+    sources: Iterable[FoundFile], out: Path, names: Pseudonyms, *, allow_burnt_in: bool = False
 ) -> Steps[list[Outcome]]:
     """Write a de-identified copy of each file to ``out/<series>/<instance>.dcm``.
 
@@ -51,7 +52,7 @@ def deidentify_steps(
     """
     todo = list(sources)
     outcomes: list[Outcome] = []
-    taken: dict[Path, Source] = {}
+    taken: dict[Path, FoundFile] = {}
     for number, source in enumerate(todo):
         yield Step(number, len(todo), source.shown)
         try:
@@ -64,10 +65,10 @@ def deidentify_steps(
 
 
 def _written(
-    source: Source,
+    source: FoundFile,
     out: Path,
     names: Pseudonyms,
-    taken: dict[Path, Source],
+    taken: dict[Path, FoundFile],
     *,
     allow_burnt_in: bool,
 ) -> Outcome:
@@ -107,8 +108,8 @@ def read_dicom(path: Path) -> FileDataset:
     """
     from pydicom import dcmread
 
-    with _understood():
-        dataset = dcmread(path, force=True)
+    with _understood(), Bounded(path) as file:
+        dataset = dcmread(file, force=True)
         # pydicom decodes a value when it is first asked for
         for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality"):
             dataset.get(keyword)
@@ -201,7 +202,7 @@ def _write(encoded: memoryview, path: Path) -> None:
             path.parent.rmdir()  # only where nothing is in it
 
 
-def _repeated(source: Source, first: Source) -> Outcome:
+def _repeated(source: FoundFile, first: FoundFile) -> Outcome:
     """A file with the SOP Instance UID of an earlier one: left out if it is the same."""
     if filecmp.cmp(source.path, first.path, shallow=False):
         return Outcome(source, "repeated")

@@ -12,6 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_medai.core.errors import InputError
+from napari_medai.io.dicom.codecs import decoder_for
 from napari_medai.io.dicom.planes import Plane
 from napari_medai.io.dicom.source import NATIVE, Source, first_line, opened, quiet
 from napari_medai.io.dicom.tags import whole, word
@@ -120,7 +121,6 @@ def decoded(source: Source, index: int) -> np.ndarray:
     InputError
         If no decoder can.
     """
-    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import as_pixel_options
 
     try:
@@ -133,8 +133,9 @@ def decoded(source: Source, index: int) -> np.ndarray:
                 return _twelve_bits(file, index, options)
             if source.syntax in NATIVE and whole(source.header, "BitsAllocated") == 1:
                 return _single_bits(file, source, index)
-            decoder = get_decoder(source.syntax)
-            return decoder.as_array(file, index=index, validate=True, **options)[0]
+            return decoder_for(source.syntax).as_array(file, index=index, validate=True, **options)[
+                0
+            ]
     except InputError:
         raise
     except NotImplementedError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 Key = float | str
 _MAX_SPACING = 1e4
+_KEYS = {
+    "time": "TemporalPositionIdentifier",
+    "frametime": "FrameReferenceTime",
+    "trigger": "TriggerTime",
+    "echo": "EchoTime",
+    "b": "DiffusionBValue",
+    "acquisition": "AcquisitionNumber",
+    "energy": "KVP",
+    "number": "InstanceNumber",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,8 +34,8 @@ class Plane:
 
     ``position`` (x, y, z) is the centre of its first pixel in the patient, in mm towards left,
     back and head; ``orientation`` the directions of its rows and of its columns; ``spacing`` the
-    distances between rows and between columns, in mm. ``keys`` are what planes at one place may
-    differ in.
+    distances between rows and between columns, in mm. ``voi`` are the data sets that may tell a
+    window, ``keys`` what planes at one place may differ in.
     """
 
     source: Source
@@ -36,13 +46,45 @@ class Plane:
     thickness: float | None = None
     slope: float = 1.0
     intercept: float = 0.0
-    window: tuple[float, float] | None = None
+    voi: tuple[Dataset | None, ...] = ()
     keys: Mapping[str, Key] = field(default_factory=dict)
 
     @property
     def placed(self) -> bool:
         """Whether it is known where in the patient it lies."""
         return self.position is not None and self.orientation is not None
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The values that are black and white, where the file tells."""
+        return next(filter(None, map(window_of, self.voi)), None)
+
+
+class HeaderKeys(Mapping[str, Key]):
+    """The keys of a file with one picture; read when they are asked for, as most never are."""
+
+    def __init__(self, header: Dataset) -> None:
+        self._header = header
+        self._found: dict[str, Key] | None = None
+
+    def _read(self) -> dict[str, Key]:
+        if self._found is None:
+            header = self._header
+            found: dict[str, Key | None] = {
+                "kind": "\\".join(words(header, "ImageType")[2:]),
+                **{name: number(header, keyword) for name, keyword in _KEYS.items()},
+            }
+            self._found = {n: key for n, key in found.items() if key is not None and key != ""}
+        return self._found
+
+    def __getitem__(self, name: str) -> Key:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 def planes_of(source: Source) -> list[Plane]:
@@ -71,8 +113,8 @@ def _plain(source: Source) -> Plane:
         thickness=number(header, "SpacingBetweenSlices") or number(header, "SliceThickness"),
         slope=_slope(header),
         intercept=number(header, "RescaleIntercept") or 0.0,
-        window=window_of(header),
-        keys=_keys(header),
+        voi=(header,),
+        keys=HeaderKeys(header),
     )
 
 
@@ -132,7 +174,7 @@ def _grouped(source: Source, index: int, shared: Dataset | None, own: Dataset | 
         intercept=(
             number(rescale, "RescaleIntercept") or number(header, "RescaleIntercept") or 0.0
         ),
-        window=window_of(group("FrameVOILUTSequence")) or window_of(header),
+        voi=(group("FrameVOILUTSequence"), header),
         keys=_frame_keys(header, content, group, index),
     )
 
@@ -170,21 +212,6 @@ def _frame_kind(group: Callable[[str], Any]) -> str:
     return "\\".join(text for texts in found for text in texts if text)
 
 
-def _keys(header: Dataset) -> dict[str, Key]:
-    found: dict[str, Key | None] = {
-        "kind": "\\".join(words(header, "ImageType")[2:]),
-        "time": number(header, "TemporalPositionIdentifier"),
-        "frametime": number(header, "FrameReferenceTime"),
-        "trigger": number(header, "TriggerTime"),
-        "echo": number(header, "EchoTime"),
-        "b": number(header, "DiffusionBValue"),
-        "acquisition": number(header, "AcquisitionNumber"),
-        "energy": number(header, "KVP"),
-        "number": number(header, "InstanceNumber"),
-    }
-    return {name: key for name, key in found.items() if key not in (None, "")}
-
-
 def pixel_spacing(dataset: Any) -> tuple[float, float] | None:
     """Distances between rows and columns in mm, where the file tells them and they can be."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
@@ -192,6 +219,21 @@ def pixel_spacing(dataset: Any) -> tuple[float, float] | None:
         if found is not None and all(0 < step < _MAX_SPACING for step in found):
             return found[0], found[1]
     return None
+
+
+def oddities(plane: Plane) -> tuple[str, ...]:
+    """Sentences on a size or place that a file tells of and that cannot be."""
+    header = plane.source.header
+    found = []
+    if plane.spacing is None and (steps := words(header, "PixelSpacing")):
+        told = " x ".join(steps)
+        found.append(f"pixels are said to be {told} mm large, which cannot be; shown without size")
+    if plane.orientation is None and (directions := words(header, "ImageOrientationPatient")):
+        told = ", ".join(directions)
+        found.append(
+            f"rows and columns are said to run along ({told}), which cannot be; not placed"
+        )
+    return tuple(found)
 
 
 def window_of(dataset: Any) -> tuple[float, float] | None:

@@ -182,9 +182,15 @@ def _canvas(source: Source, planes: Sequence[Plane]) -> Canvas:
     header = source.header
     rows, columns = int(header.Rows), int(header.Columns)
     if is_tiled(header):
+        places = tile_places(source).tolist()
+        if len(places) < source.frames:
+            raise InputError(
+                f"{source.path} says of {len(places)} of its {source.frames} tiles where they "
+                "lie; export it again"
+            )
         windows = [
             (slice(max(row, 0), max(row, 0) + rows), slice(max(col, 0), max(col, 0) + columns))
-            for row, col, _ in tile_places(source).tolist()
+            for row, col, _ in places
         ]
         return Canvas(matrix_shape(header), "YX", tuple(windows))
     if all(plane.placed and plane.spacing for plane in planes):

@@ -182,7 +182,8 @@ def _places(planes: Sequence[Plane]) -> list[list[Plane]]:
             last = along[index]
         groups[-1].append(planes[index])
     for group in groups:
-        group.sort(key=lambda plane: (_rank(plane, "number"), _rank(plane, "frame")))
+        if len(group) > 1:
+            group.sort(key=lambda plane: (_rank(plane, "number"), _rank(plane, "frame")))
     return groups
 
 

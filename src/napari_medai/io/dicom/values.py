@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.planes import Plane
+from napari_medai.io.dicom.source import first_line
 from napari_medai.io.dicom.suv import suv_factor
-from napari_medai.io.dicom.tags import first, number, whole, word
+from napari_medai.io.dicom.tags import first, number, numbers, whole, word, words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -118,19 +120,25 @@ def _modality_lut(plane: Plane) -> tuple[np.ndarray, int] | None:
 
     header = plane.source.header
     item = first(header, "ModalityLUTSequence")
-    descriptor = item.get("LUTDescriptor") if item is not None else None
-    if not descriptor or len(descriptor) != 3:
+    descriptor = numbers(item, "LUTDescriptor", 3)
+    if descriptor is None:
         return None
     start, count = int(descriptor[1]), int(descriptor[0]) or 2**16
-    index = np.arange(start, start + count, dtype=np.int32)
-    return np.asarray(apply_modality_lut(index, header)), start
+    try:
+        index = np.arange(start, start + count, dtype=np.int32)
+        return np.asarray(apply_modality_lut(index, header)), start
+    except Exception as error:  # pydicom raises whatever a broken table provokes
+        raise InputError(
+            f"the table of values (modality LUT) cannot be used ({first_line(error)}); "
+            "export the file again"
+        ) from error
 
 
 def _voi_limits(header: Dataset) -> tuple[float, float] | None:
     """The numbers that the first VOI LUT spreads."""
     item = first(header, "VOILUTSequence")
-    descriptor = item.get("LUTDescriptor") if item is not None else None
-    if not descriptor or len(descriptor) != 3 or int(descriptor[0] or 2**16) < 2:
+    descriptor = numbers(item, "LUTDescriptor", 3)
+    if descriptor is None or int(descriptor[0] or 2**16) < 2:
         return None
     return float(descriptor[1]), float(int(descriptor[1]) + int(descriptor[0] or 2**16) - 1)
 
@@ -139,6 +147,6 @@ def _unit(header: Dataset) -> str:
     """What the values measure: HU of a CT, unless it says otherwise."""
     told = word(header, "RescaleType")
     if word(header, "Modality") == "CT":
-        picture = "LOCALIZER" in " ".join(map(str, header.get("ImageType") or ()))
+        picture = "LOCALIZER" in " ".join(words(header, "ImageType"))
         return "HU" if told in ("", "HU") and not picture else ""
     return "HU" if told == "HU" else ""

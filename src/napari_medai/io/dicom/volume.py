@@ -10,7 +10,7 @@ import numpy as np
 from napari_medai.core.space import Grid
 from napari_medai.io.dicom.facts import facts, modality, series_name
 from napari_medai.io.dicom.pixels import Stack
-from napari_medai.io.dicom.planes import Plane
+from napari_medai.io.dicom.planes import Plane, oddities
 from napari_medai.io.dicom.series import Arrangement
 from napari_medai.io.dicom.source import NATIVE
 from napari_medai.io.dicom.tags import items, number, word
@@ -67,7 +67,8 @@ def _notes(arrangement: Arrangement, known: Scaling, stack: Stack) -> tuple[str,
     burnt = any(word(p.source.header, "BurnedInAnnotation") == "YES" for p in arrangement.planes)
     warning = "the pictures have text burnt in, which may tell of whom they are"
     values = () if stack.colour else known.notes
-    return (*arrangement.notes, *values, *dict.fromkeys(told), *((warning,) if burnt else ()))
+    odd = oddities(arrangement.planes[0])
+    return (*arrangement.notes, *odd, *values, *dict.fromkeys(told), *((warning,) if burnt else ()))
 
 
 def _middle(arrangement: Arrangement) -> int:
