@@ -24,6 +24,7 @@ from napari_medai.io.pairs import read_pair
 from napari_medai.models.model import Model
 from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
+from napari_medai.nn.class_figures import class_figures, mean_figures
 from napari_medai.nn.classes import ClassExample
 from napari_medai.nn.runner import seeded_net
 from napari_medai.nn.training import Run, Schedule
@@ -106,37 +107,21 @@ def description() -> ModelSpec:
 
 
 def figures(model: Model, data: Path) -> dict[str, dict[str, float]]:
-    """Mean Dice, 95th percentile of the Hausdorff distance (mm) and normalised surface Dice."""
-    from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
-
+    """Mean Dice, 95th percentile of the Hausdorff distance and normalised surface Dice."""
     rows = []
     for pair in pairs(data, "val"):
         found = finished(segment_steps(pair.image, model, SegmentParams()))
-        true, predicted = (
-            torch.from_numpy(np.stack([np.asarray(labels) == n for n in range(1 + len(CLASSES))]))[
-                None
-            ].float()
-            for labels in (pair.labels, found.labels)
-        )
         spacing = [pair.image.step(axis) for axis in pair.image.axes]
-        limits = [TOLERANCE] * len(CLASSES)
         rows.append(
-            [
-                compute_dice(predicted, true, include_background=False)[0],
-                compute_hausdorff_distance(predicted, true, percentile=95, spacing=spacing)[0],
-                compute_surface_dice(predicted, true, limits, spacing=spacing)[0],
-            ]
+            class_figures(
+                pair.labels,
+                np.asarray(found.labels),
+                classes=CLASSES,
+                spacing=spacing,
+                tolerance=TOLERANCE,
+            )
         )
-    means = np.array([[np.asarray(column) for column in row] for row in rows]).mean(axis=0)
-    return {
-        name: {
-            "Dice": round(float(dice), 3),
-            "HD95_mm": round(float(distance), 2),
-            "NSD_1mm": round(float(surface), 3),
-            "images": len(rows),
-        }
-        for name, dice, distance, surface in zip(CLASSES, *means, strict=True)
-    }
+    return mean_figures(rows)
 
 
 def main() -> None:
