@@ -47,7 +47,9 @@ class Reader:
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=read_many, args=(theirs,), daemon=True)
+        self._process = self._context.Process(
+            target=read_many, args=(theirs, self._pipe), daemon=True
+        )
         self._process.start()
         theirs.close()
         self._done = 0
@@ -91,11 +93,15 @@ class Reader:
         self._pipe.close()
 
 
-def read_many(pipe: Connection) -> None:
-    """Answer each path that comes with what became of it."""
+def read_many(pipe: Connection, other: Connection) -> None:
+    """Answer each path that comes with what became of it; end when nobody asks any more."""
+    other.close()
     warnings.simplefilter("ignore")
     while True:
-        path = pipe.recv()
+        try:
+            path = pipe.recv()
+        except EOFError:
+            return
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
         before = resident("VmRSS")

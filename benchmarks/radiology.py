@@ -190,6 +190,8 @@ def measured(large: Path, small: Path | None = None) -> dict[str, float]:
     viewer = napari.Viewer()
     viewer.screenshot(flash=False)
     if small is not None:
+        import dask.array  # noqa: F401  (small volumes are read at once, and need it not)
+
         viewer.open(small, plugin="napari-medai")
         viewer.screenshot(flash=False)
         viewer.layers.clear()

@@ -98,7 +98,7 @@ def test_many_headers_are_one_series(make: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [10, 60_000, 66_000, 300_000])
 def test_long_headers_are_read_to_their_end(size: int, make: Any, tmp_path: Path) -> None:
     dataset = make.header(WindowCenter=40, WindowWidth=400)
-    dataset.add_new(0x00324000, "LT", "x" * size)  # behind the others, before the pixels
+    dataset.add_new(0x00324000, "UT", "x" * size)  # behind the others, before the pixels
     path = make.save(tmp_path / "a.dcm", dataset, make.phantom()[0])
     (image,) = read_dicom(path)
     np.testing.assert_array_equal(np.asarray(image.levels[0]), make.phantom()[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -250,8 +251,11 @@ def window_of(dataset: Any) -> tuple[float, float] | None:
 def _directions(dataset: Any) -> tuple[float, ...] | None:
     """Directions of rows and columns, if they are two at right angles."""
     found = numbers(dataset, "ImageOrientationPatient", 6)
-    if found is None:
-        return None
+    return None if found is None else _at_right_angles(found)
+
+
+@lru_cache(maxsize=256)  # the slices of a series share theirs
+def _at_right_angles(found: tuple[float, ...]) -> tuple[float, ...] | None:
     row, column = np.array(found[:3]), np.array(found[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if min(lengths) < 0.5 or abs(row @ column) > 0.02 * lengths[0] * lengths[1]:
