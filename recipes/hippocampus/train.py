@@ -1,12 +1,12 @@
 """Train the shipped model ``hippocampus`` on Task04 of the Medical Segmentation Decathlon.
 
-    python recipes/hippocampus/train.py DATA [--minutes M | --steps N] [--out FOLDER]
+    python recipes/hippocampus/train.py DATA [--minutes M | --steps N] [--out DIR] [--from PACKAGE]
 
 ``DATA`` holds ``images/<id>``, ``labels/<id>`` (NIfTI; 0 background, 1 anterior, 2 posterior) and
 ``metadata.csv`` with the columns ``id`` and ``split`` (train or val). The model is trained on the
 train part, of which one volume in twelve is held out to choose the weights; the val part is looked
 at once, by the finished model, for the figures on its card. A run that was stopped goes on from its
-checkpoint.
+checkpoint. ``--from`` begins a second round with the weights of a finished one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import torch
 from napari_medai.core.steps import finished
 from napari_medai.io.pairs import read_pair
 from napari_medai.models.model import Model
+from napari_medai.models.package import read_model
 from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.class_figures import class_figures, mean_figures
 from napari_medai.nn.classes import ClassExample
-from napari_medai.nn.runner import seeded_net
 from napari_medai.nn.training import Run, Schedule
 from napari_medai.tasks.pairs import Pair
 from napari_medai.tasks.segment import SegmentParams, segment_steps
+from napari_medai.tasks.train import fresh_net
 from napari_medai.tasks.train_classes import (
     NETS,
     ZSCORE,
@@ -40,6 +41,8 @@ from napari_medai.tasks.train_classes import (
 
 SEED = 0
 HELD_OUT = 1 / 12
+LEARNING_RATES = (3e-3, 1.5e-3)
+"""Of the first round, and of one that goes on from it."""
 CLASSES = ("anterior", "posterior")
 TOLERANCE = 1.0
 """Millimetres within which surfaces count as the same: one voxel."""
@@ -131,18 +134,20 @@ def main() -> None:
     parser.add_argument("--package", type=Path, default=shipped_dir() / "hippocampus")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=85)
+    parser.add_argument("--from", dest="start", type=Path, help="the package to go on from")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     spec = description()
     course = ClassCourse(spec)
     training, held_out = split_up(course.examples(list(pairs(options.data, "train"))))
     print(len(training), "volumes to train on,", len(held_out), "held out", flush=True)
-    module, name, kwargs = spec.architecture
-    net = seeded_net(module, name, {**kwargs, **course.training_only}, seed=SEED)
+    start = None if options.start is None else read_model(options.start)
+    net = fresh_net(spec, start, course.training_only, seed=SEED)
     schedule = Schedule(
         steps=options.steps,
         minutes=options.minutes,
         batch=course.batch,
+        learning_rate=LEARNING_RATES[start is not None],
         validate_every=400,
         seed=SEED,
     )
@@ -163,6 +168,7 @@ def main() -> None:
         "batch": schedule.batch,
         "learning_rate": schedule.learning_rate,
         "seed": SEED,
+        **({} if start is None else {"first_round": start.config["recipe"]}),
     }
     model = package_classes(
         options.package, spec, run.trained, recipe=recipe, scores={}, overwrite=True

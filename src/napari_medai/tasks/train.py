@@ -156,7 +156,7 @@ def train_steps(
         seed=params.seed,
     )
     objective = course.objective(training, held_out or training)
-    net = _net(spec, start, course.training_only, seed=params.seed)
+    net = fresh_net(spec, start, course.training_only, seed=params.seed)
     run = Run(net, objective, schedule, device=device, checkpoint=checkpoint)
     recipe = {
         **asdict(params),
@@ -226,7 +226,9 @@ def _split(
     return training, held_out
 
 
-def _net(spec: ModelSpec, start: Model | None, training_only: dict[str, Any], *, seed: int) -> Any:
+def fresh_net(
+    spec: ModelSpec, start: Model | None, training_only: dict[str, Any], *, seed: int
+) -> Any:
     """The net with fresh weights by the seed, or those of the model to go on from."""
     from napari_medai.nn.runner import built_net, load_weights, seeded_net
 
