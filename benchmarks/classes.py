@@ -131,7 +131,7 @@ def main() -> None:
     one.add_argument("masks", type=Path)
     one.add_argument("--csv", type=Path, help="a table with the columns id (file name) and split")
     one.add_argument("--split", default="val")
-    one.add_argument("--mirror", action="store_true")
+    one.add_argument("--mirror", choices=("auto", "on", "off"), default="auto")
     one.set_defaults(run=accuracy)
     two = commands.add_parser("speed", help=speed.__doc__)
     two.add_argument("--size", type=int, nargs=3, default=(35, 51, 35))

@@ -77,6 +77,7 @@ def description() -> ModelSpec:
             "intensity": ZSCORE,
             # The left hippocampus mirrors the right one.
             "mirror": "X",
+            "mirrored": True,
             "notice": "Not a medical device; research use only.",
             "training_data": (
                 "182 volumes of Task04 (Hippocampus) of the Medical Segmentation Decathlon, "

@@ -114,16 +114,25 @@ def test_an_unknown_spacing_is_told(model: Model) -> None:
 
 def test_mirroring_is_for_models_that_know_it(model: Model, tmp_path: Path) -> None:
     data = volume()
-    plain, mirrored = segmented(data, model), segmented(data, model, mirror=True)
+    plain, mirrored = segmented(data, model), segmented(data, model, mirror="on")
     assert not np.array_equal(plain.labels, mirrored.labels)
-    flipped = segmented(data[..., ::-1].copy(), model, mirror=True)
+    flipped = segmented(data[..., ::-1].copy(), model, mirror="on")
     assert (np.asarray(flipped.labels)[..., ::-1] != mirrored.labels).mean() < 0.02
-    assert mirrored.record["parameters"]["mirror"] is True
+    assert mirrored.record["parameters"]["mirror"] == "on"
+
+
+def test_a_model_may_be_best_used_mirrored(model: Model) -> None:
+    data = volume()
+    mirrored = segmented(data, model, mirror="on").labels
+    assert not np.array_equal(segmented(data, model).labels, mirrored)
+    model.spec.config["mirrored"] = True  # type: ignore[index]
+    assert np.array_equal(segmented(data, model).labels, mirrored)
+    assert not np.array_equal(segmented(data, model, mirror="off").labels, mirrored)
 
 
 def test_without_mirrored_training_there_is_no_mirroring(model: Model) -> None:
     del model.spec.config["mirror"]  # type: ignore[attr-defined]
-    found = segmented(volume(), model, mirror=True)
+    found = segmented(volume(), model, mirror="on")
     assert found.notes == ("halves was not trained on mirrored images, so none were looked at.",)
     assert np.array_equal(found.labels, segmented(volume(), model).labels)
 

@@ -82,11 +82,11 @@ def test_the_same_seed_gives_the_same_weights(pairs: list[Pair]) -> None:
 
 def test_thick_slices_are_not_folded() -> None:
     thick = [organs(seed, spacing=(5.0, 1.0, 1.0)) for seed in range(2)]
-    model = trained(thick, "thick", window=(100.0, 900.0))
+    model = trained(thick, "thick-organs", window=(100.0, 900.0))
     assert model.spec.stride == (1, 8, 8)
     assert model.config["spacing"] == [5.0, 1.0, 1.0]
     assert model.config["intensity"] == {"window": [100.0, 900.0]}
-    assert full_check("thick") == []
+    assert full_check("thick-organs") == []
 
 
 def test_spacings_are_brought_to_their_median(pairs: list[Pair]) -> None:
@@ -110,7 +110,7 @@ def test_pictures_may_lie_any_way() -> None:
     model = trained(flat, "flat")
     assert model.config["mirror"] == "YX"
     assert "spacing" not in model.config
-    found = finished(segment_steps(flat[0].image, model, SegmentParams(device="cpu", mirror=True)))
+    found = finished(segment_steps(flat[0].image, model, SegmentParams(device="cpu", mirror="on")))
     assert found.notes == ()
     assert set(np.unique(found.labels)) <= {0, 1, 2}
 

@@ -41,7 +41,7 @@ class FakeParams:
     min_size: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01} | VOTES] = 0.1
     min_score: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01} | VOTES] = 0.0
     diameter: Annotated[float, {"min": 0, "max": 1000, "zero": "auto", "unit": "px"} | VOTES] = 0.0
-    mirror: Annotated[bool, {"applies": "classes"}] = False
+    mirror: Annotated[str, {"choices": ("auto", "on", "off"), "applies": "classes"}] = "auto"
     device: str = "auto"
     tile: int = 0
 

@@ -11,7 +11,7 @@ from napari_medai.ui import library
 
 
 def _model(name: str, card: str) -> Any:
-    return SimpleNamespace(name=name, version="1.0", card=card, summary=name)
+    return SimpleNamespace(name=name, config={}, version="1.0", card=card, summary=name)
 
 
 @pytest.fixture

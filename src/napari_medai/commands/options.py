@@ -18,11 +18,6 @@ def add_params(parser: argparse.ArgumentParser, params: type) -> None:
     """One option for each field: ``min_size`` is ``--min-size``."""
     group = parser.add_argument_group("parameters")
     for field in fields_of(params).values():
-        if field.kind is bool:
-            name = f"--{field.name.replace('_', '-')}"
-            action = argparse.BooleanOptionalAction
-            group.add_argument(name, action=action, default=field.default, help=_help(field))
-            continue
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=_reader(field),
@@ -87,8 +82,6 @@ def _reader(field: Field) -> Callable[[str], Any]:
 
 def _help(field: Field) -> str:
     shown = field.limits.get("zero") if field.default == 0 else None
-    if field.kind is bool:
-        return field.help
     facts = [field.range] if field.range else []
     facts.append(f"default {field.default if shown is None else f'0: {shown}'}")
     return f"{field.help} ({'; '.join(facts)})"

@@ -52,8 +52,6 @@ class Field:
         choices = self.limits.get("choices")
         if choices and value not in choices:
             raise InputError(f"{self.name} must be one of {', '.join(choices)}, got {value!r}")
-        if self.kind is bool and not isinstance(value, bool):
-            raise InputError(f"{self.name} must be True or False, got {value!r}")
         if self.kind not in (int, float):
             return value
         number = _number(value, self.kind)

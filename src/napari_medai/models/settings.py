@@ -69,6 +69,7 @@ def _rules(task: str, space: int) -> dict[str, tuple[Callable[[Any], bool], str]
             lambda v: isinstance(v, str) and set(v) <= set(SPACE[-space:]),
             f"some of the axes {SPACE[-space:]}",
         ),
+        "mirrored": (lambda v: isinstance(v, bool), "true or false"),
         "threshold": (lambda v: number(v) and 0 < v < 1, "above 0 and below 1"),
         "min_size": part,
         "min_score": part,

@@ -42,8 +42,8 @@ class ModelSpec:
         ``"centre votes"`` for objects, which needs their ``diameter`` (a typical one, in pixels),
         or ``"classes"``, which needs ``classes`` (a list of ``{name, colour}`` without the
         background) and may have the ``spacing`` that images are resampled to (millimetres, one a
-        spatial axis) and the axes along which they may be mirrored (``mirror``). ``zoom_range``
-        (factor
+        spatial axis) and the axes along which they may be mirrored (``mirror``; ``mirrored``
+        says that averaging over mirrored views is worth its time). ``zoom_range`` (factor
         within which objects of other sizes are known), ``anisotropy`` (step along z over that in
         the plane), ``pixel_size`` (micrometer, a number or one a spatial axis), ``intensity``
         (see `napari_medai.core.intensity.intensity_of`), ``recipe``, ``scores`` (figures, or

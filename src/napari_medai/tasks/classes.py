@@ -79,7 +79,7 @@ def class_steps(
     scorer = loaded_net(model, device=params.device)
     layout = Layout(image, model.axes.replace(CHANNEL, ""))
     scales, notes = resampling(image, model)
-    mirror, told = _mirror(model) if params.mirror else ((), ())
+    mirror, told = _mirror(model, params.mirror)
     net = ClassNet(scorer.at(scales), mirror)
     classes: list[Mapping[str, Any]] = model.config["classes"]
     if out is None and prod(layout.shape) > LARGEST_IN_MEMORY:
@@ -142,9 +142,11 @@ def resampling(image: AxesArray, model: Model) -> tuple[tuple[Scale, ...], tuple
     return tuple(scales), ()
 
 
-def _mirror(model: Model) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The axes along which a model may see images mirrored, and what to say without any."""
+def _mirror(model: Model, wanted: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The axes along which images are seen mirrored too, and what to say where there are none."""
     axes = str(model.config.get("mirror", ""))
+    if wanted == "off" or (wanted == "auto" and not model.config.get("mirrored")):
+        return (), ()
     if not axes:
         return (), (f"{model.name} was not trained on mirrored images, so none were looked at.",)
     space = model.axes.replace(CHANNEL, "")

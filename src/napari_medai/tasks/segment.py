@@ -105,12 +105,14 @@ class SegmentParams:
         },
     ] = 0.0
     mirror: Annotated[
-        bool,
+        str,
         {
-            "help": "Look at the image mirrored too, and average: slower, a little more exact",
+            "choices": ("auto", "on", "off"),
+            "help": "Look at the image mirrored too, and average: slower, a little more exact; "
+            "auto: as the model is best used",
             "applies": CLASSES,
         },
-    ] = False
+    ] = "auto"
     device: Annotated[
         str,
         {"choices": ("auto", "cuda", "mps", "cpu"), "help": "Where to compute; auto: the fastest"},
