@@ -171,3 +171,23 @@ def test_ome_zarr_stays_itself(segment, tmp_path: Path) -> None:
     assert labels.origin == {"Y": 40.0}
     assert labels.spacing == spacing
     assert set(np.unique(np.asarray(labels.levels[0]))) == {0, 1, 2}
+    assert labels.colors[1] == pytest.approx((0xE6 / 255, 0x19 / 255, 0x4B / 255, 1.0), abs=0.01)
+
+
+def test_only_what_was_written_is_replaced(segment, tmp_path: Path, class_package: Path) -> None:
+    source = saved(tmp_path / "scan.nii.gz", np.eye(3))
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(volume()), tmp_path / "scan.nrrd")
+    out = tmp_path / "out"
+    out.mkdir()
+    mine = out / "scan_labels.nrrd"
+    mine.write_bytes(b"drawn by hand")
+    given = ["--model", str(class_package), "--out", str(out), "--device", "cpu"]
+    assert main(["segment", str(source), *given]) == 2
+    segment(source, "--overwrite")
+    segment(source, "--overwrite", "--tile", "64")
+    assert mine.read_bytes() == b"drawn by hand"
+    assert (out / "scan_labels.nii.gz").exists()
+    segment(source, "--overwrite", "--scale", "1")
+    assert not (out / "scan_labels.nii.gz").exists()
+    assert (out / "scan_labels.ome.tif").exists()
+    assert mine.exists()

@@ -98,6 +98,7 @@ def train(
     start: str | Path | Model | None = None,
     classes: Sequence[str] = (),
     window: tuple[float, float] | None = None,
+    mirror: str = "",
     axes: str | None = None,
     checkpoint: str | Path | None = None,
     overwrite: bool = False,
@@ -118,6 +119,8 @@ def train(
     window
         For classes: the two values that become dark and bright in every image, as CT in Hounsfield
         units needs; without it, each image counts by its own mean and deviation.
+    mirror
+        For classes: axes, such as ``"X"``, along which a mirrored image is as good as another.
     axes
         Of the images, where they are arrays or layers with other axes than the usual ones.
     checkpoint
@@ -145,6 +148,7 @@ def train(
         start=begin,
         classes=classes,
         window=window,
+        mirror=mirror,
         checkpoint=None if checkpoint is None else Path(checkpoint),
         overwrite=overwrite,
     )

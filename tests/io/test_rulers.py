@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_medai.core.axes import AxesArray
-from napari_medai.io.rulers import ruler_of
+from napari_medai.core.ruler import ruler_of
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,10 +14,11 @@ from napari_medai.core.intensity import Percentiles, ZScore
 from napari_medai.core.predict import predict
 from napari_medai.core.scale import Scale
 from napari_medai.core.steps import finished
+from napari_medai.core.tiling import plan_tiles
 from napari_medai.nn.backends import TorchBackend
 from napari_medai.nn.class_net import ClassNet
 from napari_medai.nn.classes import VOID, ClassExample, ClassObjective, checked_classes
-from napari_medai.nn.crops import Appearance, Geometry
+from napari_medai.nn.crops import Appearance, Geometry, random_window
 from napari_medai.nn.runner import ScoreNet
 from napari_medai.nn.unet import AUXILIARY, UNet
 
@@ -129,7 +131,7 @@ def test_every_weight_learns_and_classes_are_told_apart() -> None:
         loss.backward()
         optimiser.step()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
-    figures = goal.validate(net, CPU)
+    figures = finished(goal.validate(net, CPU))
     assert figures["score"] == pytest.approx((figures["Dice near"] + figures["Dice far"]) / 2)
     assert figures["score"] > 0.9
 
@@ -146,7 +148,7 @@ def test_a_class_that_is_nowhere_does_not_count() -> None:
             near = (image > 0).float()
             return torch.cat([1 - near, near, near * 0 - 1], dim=1)
 
-    figures = objective(example).validate(Right(), CPU)
+    figures = finished(objective(example).validate(Right(), CPU))
     assert figures == {"score": 1.0, "Dice near": 1.0}
 
 
@@ -165,11 +167,13 @@ def class_net(*, scale: float = 1.0, mirror: tuple[int, ...] = (), ndim: int = 3
 @pytest.mark.parametrize(("scale", "mirror"), [(1.0, ()), (0.5, ()), (1.5, ()), (1.0, (0, 2))])
 def test_tiles_give_what_the_whole_gives(scale: float, mirror: tuple[int, ...]) -> None:
     net = class_net(scale=scale, mirror=mirror)
-    image = np.random.default_rng(0).normal(size=(1, 50, 41, 62)).astype(np.float32)
+    image = np.random.default_rng(0).normal(size=(1, 50, 41, 150)).astype(np.float32)
 
     def read(window: tuple[slice, ...]) -> np.ndarray:
         return image[(slice(None), *window)]
 
+    tiles = plan_tiles(image.shape[1:], size=16, halo=net.halo, multiple=net.multiple)
+    assert len(tiles) > 1
     whole = net([image])[0][0].numpy()
     found = finished(predict(net, read, image.shape[1:], tile=16)).scores[0].numpy()
     assert found.dtype == np.uint8
@@ -188,3 +192,32 @@ def test_mirrored_views_are_averaged() -> None:
     found = class_net(mirror=(0, 2))([image[0].numpy()])[0]
     assert (found != expected[0]).float().mean() < 1e-4
     assert (found != plain([image[0].numpy()])[0]).any()
+
+
+def test_turns_keep_lengths_and_angles_in_the_world() -> None:
+    """Thin slices are tilted as a body is; thick ones stay planes."""
+    steps = np.array([1.5, 1.0, 0.8])
+    for seed in range(20):
+        geometry = Geometry(zoom=1, stretch=1, flip=False, turn=False, tilt=0.4, spacing=(*steps,))
+        window = random_window(
+            np.random.default_rng(seed), (40, 40, 40), size=(8, 8, 8), zoom=1, geometry=geometry
+        )
+        world = np.diag(steps) @ window.matrix @ np.diag(1 / steps)
+        np.testing.assert_allclose(world @ world.T, np.eye(3), atol=1e-9)
+        assert np.abs(world - np.eye(3)).max() > 0.01
+        thick = replace(geometry, spacing=(5.0, 1.0, 1.0))
+        window = random_window(
+            np.random.default_rng(seed), (40, 40, 40), size=(8, 8, 8), zoom=1, geometry=thick
+        )
+        np.testing.assert_allclose(window.matrix[0], [1, 0, 0], atol=1e-9)
+        np.testing.assert_allclose(window.matrix[:, 0], [1, 0, 0], atol=1e-9)
+
+
+def test_checking_a_large_image_can_be_stopped() -> None:
+    labels = np.zeros((8, 16, 400), np.uint8)
+    labels[..., :200] = 1
+    example = ClassExample.of(labels[None] * 1.0, labels, intensity=Percentiles(), classes=3)
+    torch.manual_seed(0)
+    net = UNet(ndim=3, channels_out=3, widths=(2, 4))
+    steps = list(objective(example).validate(net, CPU))
+    assert len(steps) > 2

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_medai.core.errors import InputError, RunError
-from napari_medai.core.steps import finished
+from napari_medai.core.steps import Steps, finished
 from napari_medai.nn.training import Run, Schedule, Trained
 from napari_medai.nn.unet import UNet
 
@@ -36,7 +36,8 @@ class Brighter:
         loss = nn.functional.binary_cross_entropy_with_logits(outputs, targets["wanted"])
         return {"half": loss / 2, "other half": loss / 2}
 
-    def validate(self, net: nn.Module, device: torch.device) -> Mapping[str, float]:
+    def validate(self, net: nn.Module, device: torch.device) -> Steps[Mapping[str, float]]:
+        yield from ()
         self.seen.append({k: v.clone() for k, v in net.state_dict().items()})
         if self.scores is not None:
             return {"score": self.scores[len(self.seen) - 1]}

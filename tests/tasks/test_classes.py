@@ -11,7 +11,7 @@ import pytest
 
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.steps import finished
+from napari_medai.core.steps import Step, finished
 from napari_medai.models.model import Model
 from napari_medai.models.package import read_model
 from napari_medai.tasks import classes
@@ -39,6 +39,12 @@ def segmented(
     return finished(segment_steps(image, model, given, out=out, keep_scores=True))
 
 
+def told(data: Any, model: Model, **params: Any) -> list[Step]:
+    """The steps of a run."""
+    image = AxesArray(data, "ZYX", ONE, MM)
+    return list(segment_steps(image, model, SegmentParams(device="cpu", **params)))
+
+
 def test_every_voxel_gets_a_class(model: Model) -> None:
     data = volume()
     found = segmented(data, model)
@@ -59,13 +65,14 @@ def test_every_voxel_gets_a_class(model: Model) -> None:
 
 
 def test_tiles_and_blocks_change_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = volume((48, 52, 60))
+    data = volume((48, 52, 150))
     whole = np.asarray(segmented(data, model).labels)
     tiled = np.asarray(segmented(data, model, tile=16).labels)
     assert (tiled != whole).mean() < 1e-4
     monkeypatch.setattr(classes, "LARGEST_HELD", 0)
-    lazy = dask.array.from_array(data, chunks=(5, 52, 60))
+    lazy = dask.array.from_array(data, chunks=(5, 52, 150))
     blocks = np.asarray(segmented(lazy, model, tile=16, block=24).labels)
+    assert len(told(data, model, tile=16)) > 2
     assert (blocks != whole).mean() < 1e-4
 
 
@@ -84,6 +91,36 @@ def test_frames_are_seen_one_by_one(model: Model) -> None:
         alone = np.asarray(segmented(frames[at], model).labels)
         assert np.array_equal(np.asarray(found.labels)[at], alone)
     assert found.features["voxels"].sum() == np.count_nonzero(found.labels)
+    assert list(found.features["t"]) == [0, 0, 1, 1]
+    assert list(found.features["index"]) == [1, 2, 1, 2]
+    second = np.asarray(found.labels)[1]
+    assert list(found.features["voxels"][2:]) == [(second == n).sum() for n in (1, 2)]
+    assert found.told == "front, back in 2 frames"
+    assert found.record["found"]["count"] == 2
+
+
+def test_a_lazy_volume_is_read_once_and_can_be_stopped_meanwhile(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, read = volume((40, 30, 30)), []
+
+    def slices(block_info: Any) -> np.ndarray:
+        (start, stop), *_ = block_info[None]["array-location"]
+        read.append(start)
+        return data[start:stop]
+
+    lazy = dask.array.map_blocks(slices, chunks=((2,) * 20, 30, 30), dtype=data.dtype, meta=data)
+    monkeypatch.setattr(classes, "SLAB", 2 * 900)
+    steps = told(lazy, model)
+    assert sorted(read) == list(range(0, 40, 2))
+    assert [step.text for step in steps].count("reading") == 20
+
+
+def test_a_leaning_volume_holds_less(model: Model) -> None:
+    data = volume()
+    upright = segmented(data, model)
+    leaning = segmented(AxesArray(data, "ZYX", ONE, MM, slant=0.9397), model)
+    assert leaning.features["volume_ml"] == pytest.approx(0.9397 * upright.features["volume_ml"])
 
 
 def test_other_spacings_come_back_on_their_own_grid(model: Model) -> None:

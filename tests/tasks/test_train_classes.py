@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.steps import finished
 from napari_medai.models.model import Model
+from napari_medai.models.package import read_model
 from napari_medai.models.registry import find_model
 from napari_medai.models.verify import verify_model
 from napari_medai.tasks.pairs import Pair
@@ -130,3 +133,35 @@ def test_classes_that_do_not_fit(
         trained(pairs, "never", classes=classes)
     with pytest.raises(InputError):
         find_model("never")
+
+
+def test_a_class_that_no_label_holds_is_refused(pairs: list[Pair]) -> None:
+    with pytest.raises(InputError, match="no label holds the class tumour; leave it out"):
+        trained(pairs, "never", classes=("ball", "box", "tumour"))
+
+
+def test_one_name_is_one_class(pairs: list[Pair]) -> None:
+    one = [Pair(p.image, (p.labels == 1).astype(np.uint8), p.name) for p in pairs]
+    model = trained(one, "one-class", classes="ball", mirror="x")
+    assert [entry["name"] for entry in model.config["classes"]] == ["ball"]
+    assert model.config["mirror"] == "X"
+
+
+@pytest.mark.parametrize("options", [{"window": (0.0, 1.0)}, {"mirror": "X"}])
+def test_a_window_is_not_for_objects(pairs: list[Pair], options: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="window and mirror are for models of classes"):
+        trained(pairs, "never", classes=(), **options)
+
+
+def test_a_model_of_other_dimensions_is_no_start(pairs: list[Pair], class_package: Path) -> None:
+    flat = [Pair(AxesArray(p.image.data[14], "YX"), p.labels[14], p.name) for p in pairs]
+    with pytest.raises(InputError, match="halves works on axes Z Y X, but the training images"):
+        trained(flat, "never", classes=(), start=read_model(class_package))
+
+
+def test_what_is_trained_on_says_where_it_began(pairs: list[Pair], class_package: Path) -> None:
+    model = trained(pairs, "begun", classes=(), start=read_model(class_package))
+    assert model.config["training_data"].startswith("Images of one's own, with the weights of ha")
+    assert model.config["recipe"]["from"] == "halves"
+    assert model.config["recipe"]["learning_rate"] == pytest.approx(0.9e-3)
+    assert model.config["notice"] == "Not a medical device; research use only."

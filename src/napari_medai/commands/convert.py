@@ -12,10 +12,10 @@ import numpy as np
 from napari_medai.commands.messages import PROGRAM
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
+from napari_medai.core.units import in_micrometers
 from napari_medai.io.atomic import check_free
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import TIFF_SUFFIXES, read_image
-from napari_medai.io.units import in_micrometers
 from napari_medai.io.volumes import suffix_of
 
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")

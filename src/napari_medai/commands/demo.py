@@ -16,9 +16,9 @@ from napari_medai.commands.segment import told_speed
 from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import finished
+from napari_medai.core.units import unit_symbol
 from napari_medai.io.atomic import check_writable
 from napari_medai.io.images import read_image
-from napari_medai.io.units import unit_symbol
 from napari_medai.models.registry import find_model
 from napari_medai.tasks.segment import SegmentParams
 from napari_medai.tasks.segmentation import Segmentation

@@ -57,18 +57,7 @@ def write_label_file(
         write_tiff(_named(stem, TIFF), placed, labels=True)
         return ()
     if ending == ZARR:
-        made = ImageData(
-            (result.labels,),
-            result.axes,
-            image.spacing,
-            image.units,
-            name=stem.name,
-            labels=True,
-            origin=image.origin,
-            grid=image.grid,
-            features={name: column.tolist() for name, column in result.features.items()},
-        )
-        write_zarr(_named(stem, ZARR), made)
+        write_zarr(_named(stem, ZARR), labels_of(result, image, stem.name))
         return ()
     if ending == DICOM:
         try:
@@ -79,6 +68,27 @@ def write_label_file(
             notes = (f"{error}; the labels were written as NIfTI.",)
     _write_volume(_named(stem, ending), result, image)
     return notes
+
+
+def labels_of(result: Segmentation, image: ImageData, name: str) -> ImageData:
+    """The labels found in an image, on its place, with their table and colours."""
+    return ImageData(
+        (result.labels,),
+        result.axes,
+        image.spacing,
+        image.units,
+        name=name,
+        labels=True,
+        origin=image.origin,
+        grid=image.grid,
+        features={column: values.tolist() for column, values in result.features.items()},
+        colors={number: _rgba(colour) for number, colour in result.colours.items()},
+    )
+
+
+def _rgba(colour: str) -> tuple[float, ...]:
+    """``"#rrggbb"`` as red, green, blue and opacity, 0 to 1."""
+    return (*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0)
 
 
 def _named(stem: Path, ending: str) -> Path:

@@ -15,12 +15,12 @@ from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.measures import measure_steps
 from napari_medai.core.progress import ProgressLine
+from napari_medai.core.ruler import ruler_of
 from napari_medai.core.steps import finished
 from napari_medai.io.atomic import check_free
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import read_image
 from napari_medai.io.results import write_features_csv
-from napari_medai.io.rulers import ruler_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

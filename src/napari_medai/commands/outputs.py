@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medai.commands.label_files import ENDINGS, ZARR, write_label_file
+from napari_medai.commands.label_files import ENDINGS, ZARR, labels_of, write_label_file
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.core.steps import Steps
@@ -23,6 +23,7 @@ from napari_medai.io.ome_zarr.writer import FINEST, finish_labels
 from napari_medai.io.results import write_features_csv, write_overlay_png
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
+from napari_medai.models.settings import CLASSES
 from napari_medai.tasks import assembly
 from napari_medai.tasks.segment import SegmentParams, segment_steps
 from napari_medai.tasks.segmentation import Segmentation
@@ -78,6 +79,16 @@ class Outputs:
         """Those that exist."""
         return [path for path in self.every if path.exists()]
 
+    @property
+    def written(self) -> list[Path]:
+        """Those that exist and that the record beside them names."""
+        try:
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+            files = {str(name) for name in record["files"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        return [path for path in self.present if path.name in files]
+
     def hold(self, wanted: Mapping[str, Any], *, overlay: bool) -> bool:
         """Whether a complete result, made in the way that is wanted, is here."""
         here = self.present
@@ -117,7 +128,7 @@ def staged(outputs: Outputs, *, overwrite: bool) -> Iterator[Outputs]:
         with _told(outputs):
             swap(
                 {path: outputs.folder / path.name for path in new},
-                gone=outputs.present if overwrite else (),
+                gone=outputs.written if overwrite else (),
             )
 
 
@@ -149,12 +160,12 @@ def written_steps(
     """
     array = image.image
     with staged(outputs, overwrite=overwrite) as new:
-        if _is_large(array):
+        if _is_large(array, 1 if model.decoder == CLASSES else 4):
             store = new.zarr / FINEST
             result = yield from segment_steps(array, model, params, out=store)
             labels = _opened(store)
             with _told(new):
-                finish_labels(new.zarr, image, axes=result.axes, name=new.zarr.stem)
+                finish_labels(new.zarr, labels_of(result, image, new.zarr.stem))
         else:
             result = yield from segment_steps(array, model, params)
             labels = result.labels
@@ -165,7 +176,8 @@ def written_steps(
             shown = AxesArray(labels, result.axes)
             write_overlay_png(new.overlay, *middle_planes(array, shown))
         with replacing(new.record) as partial:
-            record = {**result.record, "notes": list(result.notes), **notes}
+            files = [path.name for path in (new.record, *new.present)]
+            record = {**result.record, "notes": list(result.notes), "files": files, **notes}
             partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return result
 
@@ -221,9 +233,9 @@ def _comparable(record: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def _is_large(image: AxesArray) -> bool:
+def _is_large(image: AxesArray, itemsize: int) -> bool:
     sizes = [n for axis, n in image.sizes.items() if axis != CHANNEL]
-    return 4 * prod(sizes) > assembly.LARGEST_IN_MEMORY or len(sizes) > MOST_TIFF_AXES
+    return itemsize * prod(sizes) > assembly.LARGEST_IN_MEMORY or len(sizes) > MOST_TIFF_AXES
 
 
 def _opened(path: Path) -> Any:

@@ -52,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --classes: the values that become dark and bright in every image, such as "
         "-160 240 for organs in CT; without it each image counts by its own mean and deviation",
     )
+    parser.add_argument(
+        "--mirror",
+        default="",
+        metavar="AXES",
+        help="with --classes: the axes, such as X, along which a mirrored image is as good as "
+        "another",
+    )
     parser.add_argument("--name", required=True, help="the name of the model, such as my-nuclei")
     parser.add_argument("--from", dest="start", metavar="MODEL", help="go on from this model")
     parser.add_argument(
@@ -71,6 +78,7 @@ def run(parsed: argparse.Namespace) -> int:
         "start": start and f"{start.name} {start.sha256[:12]}",
         "classes": list(parsed.classes),
         "window": parsed.window,
+        "mirror": parsed.mirror,
     }
     if parsed.resume:
         checkpoint.check(training)
@@ -93,6 +101,7 @@ def run(parsed: argparse.Namespace) -> int:
         start=start,
         classes=parsed.classes,
         window=None if parsed.window is None else tuple(parsed.window),
+        mirror=parsed.mirror,
         checkpoint=checkpoint.path,
         overwrite=overwrite,
     )

@@ -54,7 +54,9 @@ class AxesArray:
 
     ``data`` may be lazy (dask, zarr): only what is sliced is read, and it is never written to.
     ``spacing`` is the step from one sample to the next along an axis, in ``units`` of that axis
-    (``"micrometer"``, ``"second"``, ...; an axis without a unit counts pixels).
+    (``"micrometer"``, ``"second"``, ...; an axis without a unit counts pixels). ``slant`` is what
+    a voxel holds, over the product of its steps: less than 1 where axes lean, as after a gantry
+    tilt.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class AxesArray:
     axes: str
     spacing: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    slant: float = 1.0
 
     def __post_init__(self) -> None:
         check_axes(self.axes, self.data.shape)
@@ -108,6 +111,7 @@ class AxesArray:
             kept,
             {a: s for a, s in self.spacing.items() if a in kept},
             {a: u for a, u in self.units.items() if a in kept},
+            self.slant if set(SPACE) <= set(kept) else 1.0,
         )
 
     def at(self, **index: int) -> AxesArray:

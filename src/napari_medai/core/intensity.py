@@ -90,6 +90,8 @@ def intensity_of(setting: Mapping[str, Any]) -> Intensity:
             return FixedWindow(low=low, high=high)
         if set(setting) <= {"low", "high"}:
             return Percentiles(**setting)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         pass
     raise InputError(
@@ -150,6 +152,8 @@ def intensity_range(image: ArrayLike, intensity: Intensity | None = None) -> Ran
         raise InputError(
             f"the image is empty (shape {tuple(image.shape)}); choose one that has pixels"
         )
+    if isinstance(intensity, FixedWindow):
+        return Range(intensity.low, intensity.high, 0.0, 1.0)
     values = _finite(np.concatenate(_samples(image)))
     if values.size == 0 and isinstance(image, np.ndarray):
         values = _finite(image.ravel())
@@ -157,8 +161,6 @@ def intensity_range(image: ArrayLike, intensity: Intensity | None = None) -> Ran
         raise InputError(
             "the image holds no finite value (all NaN or infinite); check how it was made or read"
         )
-    if isinstance(intensity, FixedWindow):
-        return Range(intensity.low, intensity.high, 0.0, 1.0)
     if isinstance(intensity, ZScore):
         return _standard(values, intensity.clip)
     low, high = _ranked(values, intensity.low), _ranked(values, intensity.high)

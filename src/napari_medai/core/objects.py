@@ -137,13 +137,14 @@ class ObjectTable:
         self._sums.append(sums)
 
     def features(
-        self, *, axes: str, space: str, spacing: Mapping[str, float]
+        self, *, axes: str, space: str, spacing: Mapping[str, float], slant: float = 1.0
     ) -> dict[str, np.ndarray]:
         """Columns by rising label.
 
         ``index``, ``score`` (0 to 1), ``area`` (``volume`` where Z is among the axes of
         ``space``) in squared (cubed) units of the spacing, ``mean_intensity``, and for each axis
         ``centroid-y``, ... in pixels; axes outside ``space`` give their position, as ``t``.
+        ``slant`` is that of `AxesArray`.
         """
         labels = np.concatenate([np.zeros(0, np.int64), *self._labels]).astype(np.int64)
         index, row = np.unique(labels, return_inverse=True)
@@ -155,7 +156,7 @@ class ObjectTable:
 
         size = total([sums.size for sums in self._sums])
         solid = np.maximum(size, 1)
-        pixel = float(np.prod([spacing.get(axis, 1.0) for axis in space]))
+        pixel = slant * float(np.prod([spacing.get(axis, 1.0) for axis in space]))
         columns: dict[str, np.ndarray] = {
             "index": index[kept],
             "score": (total([s.score for s in self._sums]) / solid).astype(np.float32),

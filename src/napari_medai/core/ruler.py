@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_medai.core.axes import SPACE, AxesArray
 from napari_medai.core.errors import InputError
+from napari_medai.core.units import in_micrometers
 
 UNITS = {"mm": "mm", "um": "µm", "": ""}
 """Units of length that measures are told in, and their symbols; '' where none is known."""
@@ -80,3 +82,27 @@ class Ruler:
     def diameter_name(self) -> str:
         """``longest_diameter_mm``, ``longest_diameter_um`` or ``longest_diameter``."""
         return f"longest_diameter_{self.unit}" if self.unit else "longest_diameter"
+
+
+def ruler_of(image: AxesArray, *, direction: np.ndarray | None = None) -> Ruler:
+    """The ruler of an image's spatial axes, in the order Z Y X.
+
+    It measures in millimetres where an axis has that unit or a longer one, in micrometers where
+    the units are shorter; where an axis has no unit of length, in those of the spacing.
+
+    Parameters
+    ----------
+    direction
+        (n, n): the direction of each of these axes, a column each, as of `core.space.Grid`;
+        without it they are at right angles.
+    """
+    order = "".join(axis for axis in SPACE if axis in image.axes)
+    steps = np.array([image.step(axis) for axis in order])
+    units = [in_micrometers(1.0, image.units.get(axis)) for axis in order]
+    known = [micrometers for micrometers in units if micrometers is not None]
+    unit = ""
+    if len(known) == len(units):
+        steps = steps * known
+        unit = "mm" if max(known, default=0.0) >= 1000 else "um"
+        steps = steps / 1000 if unit == "mm" else steps
+    return Ruler((np.eye(len(order)) if direction is None else direction) * steps, unit)

@@ -77,6 +77,11 @@ class Grid:
         return float(k), float(j), float(i)
 
     @property
+    def slant(self) -> float:
+        """What a voxel holds, over the product of its steps; 1 where no axis leans."""
+        return round(abs(float(np.linalg.det(self.direction))), 6)
+
+    @property
     def direction(self) -> np.ndarray:
         """(3, 3): the unit vector (S, P, L) of each axis (k, j, i), a column each."""
         return np.asarray(self.affine[:3, :3] / np.array(self.spacing))

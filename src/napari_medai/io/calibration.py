@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.io.units import unit_word
+from napari_medai.core.units import unit_word
 
 Scale = float | Sequence[float] | Mapping[str, float]
 Units = str | Sequence[str] | Mapping[str, str]

@@ -48,4 +48,5 @@ class ImageData:
     @property
     def image(self) -> AxesArray:
         """The finest level with its axes; `InputError` if it does not hold real numbers."""
-        return AxesArray(self.levels[0], self.axes, self.spacing, self.units)
+        slant = 1.0 if self.grid is None else self.grid.slant
+        return AxesArray(self.levels[0], self.axes, self.spacing, self.units, slant)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
-from napari_medai.io.units import in_micrometers
+from napari_medai.core.units import in_micrometers
 
 SOURCE = "medai source"
 """Under this key of a layer's metadata is the path of the file or series that its labels lie on."""

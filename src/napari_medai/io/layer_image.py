@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import AXIS_WORDS, CHANNEL, guessed_axes
+from napari_medai.core.units import unit_word
 from napari_medai.io.image_data import ImageData
-from napari_medai.io.units import unit_word
 
 
 def image_of_layer(data: Any, attributes: Mapping[str, Any], *, labels: bool) -> ImageData:

@@ -10,10 +10,10 @@ import numpy as np
 
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
+from napari_medai.core.units import in_micrometers, is_time, unit_symbol
 from napari_medai.io.atomic import replacing
 from napari_medai.io.tiff import image_name
 from napari_medai.io.tiff_calibration import LABELS_MARK
-from napari_medai.io.units import in_micrometers, is_time, unit_symbol
 
 _TILE = 256
 _CLASSIC_BYTES = 2**32 - 2**25

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from napari_medai.io.units import in_micrometers, unit_word
+from napari_medai.core.units import in_micrometers, unit_word
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries

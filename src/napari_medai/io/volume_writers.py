@@ -13,10 +13,10 @@ import numpy as np
 from napari_medai.core.axes import ArrayLike, check_dtype
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
+from napari_medai.core.units import unit_word
 from napari_medai.io.atomic import replacing
 from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import SOURCE, grid_of_layer
-from napari_medai.io.units import unit_word
 from napari_medai.io.volumes import VOLUME_SUFFIXES, read_volume, suffix_of
 
 SCANNER = 1

@@ -12,9 +12,13 @@ from torch.nn import functional
 
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import Intensity, ZScore, intensity_range
+from napari_medai.core.predict import predict
 from napari_medai.core.scale import Scale
+from napari_medai.core.steps import Steps
+from napari_medai.core.tiling import Window
 from napari_medai.nn import crops
 from napari_medai.nn.backends import TorchBackend
+from napari_medai.nn.class_net import ClassNet
 from napari_medai.nn.runner import ScoreNet
 
 GEOMETRY = crops.Geometry(zoom=1.2, stretch=1.1, turn=False, flip=False, tilt=0.25)
@@ -26,6 +30,8 @@ FOCUSED = 0.5
 """How often a crop lies around a pixel of a class, each class as often as the others."""
 PLACES = 2000
 """Pixels of a class remembered to crop around."""
+TILE = {2: 1024, 3: 128}
+"""Edge of the tiles, in pixels of the net, that held-out images are seen in."""
 AUXILIARY_WEIGHT = 0.5
 """Of the loss of a level's maps, relative to those of the next finer one."""
 VOID = -1
@@ -160,26 +166,38 @@ class ClassObjective:
             total += weight
         return {"dice": dice / total, "entropy": entropy / total}
 
-    @torch.no_grad()
-    def validate(self, net: nn.Module, device: torch.device) -> Mapping[str, float]:
-        """Dice of each class, averaged over the held-out images that hold it, and their mean."""
+    def validate(self, net: nn.Module, device: torch.device) -> Steps[Mapping[str, float]]:
+        """Dice of each class, averaged over the held-out images that hold it, and their mean.
+
+        A class that no image holds is left out.
+        """
         net = net.eval().to(device)
-        found: dict[int, list[float]] = {n: [] for n in range(1, 1 + len(self.classes))}
+        dice: dict[int, list[float]] = {n: [] for n in range(1, 1 + len(self.classes))}
         for example in self.held_out:
-            scorer = ScoreNet(net, TorchBackend(net, device), example.scales, 1)
-            image = torch.from_numpy(example.image.astype(np.float32))[None]
-            labels = scorer.scores(image)[0].argmax(0).cpu().numpy()
-            for number, values in found.items():
-                true, predicted = example.labels == number, labels == number
-                if true.any() or predicted.any():
-                    overlap = 2 * float((true & predicted).sum())
-                    values.append(overlap / float(true.sum() + predicted.sum()))
+            labels = yield from _classified(net, device, example)
+            for number, values in dice.items():
+                true, found = example.labels == number, labels == number
+                if true.any():
+                    overlap = 2 * float((true & found).sum())
+                    values.append(overlap / float(true.sum() + found.sum()))
         figures = {
             f"Dice {name}": float(np.mean(values))
-            for name, values in zip(self.classes, found.values(), strict=True)
+            for name, values in zip(self.classes, dice.values(), strict=True)
             if values
         }
         return {"score": float(np.mean(list(figures.values()) or [0.0])), **figures}
+
+
+def _classified(net: nn.Module, device: torch.device, example: ClassExample) -> Steps[np.ndarray]:
+    """The classes found in an image, tile by tile."""
+    scorer = ScoreNet(net, TorchBackend(net, device), example.scales, 1)
+    tile = [max(1, int(TILE[example.labels.ndim] / float(scale))) for scale in example.scales]
+
+    def read(window: Window) -> np.ndarray:
+        return example.image[(slice(None), *window)].astype(np.float32)
+
+    found = yield from predict(ClassNet(scorer), read, example.labels.shape, tile=tile)
+    return np.asarray(found.scores[0].cpu())
 
 
 def _dice_loss(logits: Tensor, labels: Tensor) -> Tensor:

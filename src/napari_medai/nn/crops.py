@@ -17,6 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+THICK = 2.0
+"""Slices more than so many pixels apart are a stack of planes rather than a volume."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
@@ -29,6 +32,8 @@ class Geometry:
     """Whether axes may be reversed; or which of them, where the others know up from down."""
     tilt: float = 0.0
     """The largest angle (radians) about each axis, for what always lies much the same way."""
+    spacing: tuple[float, ...] = ()
+    """Steps along the axes, in any unit, where they differ: turns keep lengths in the world."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,7 @@ def random_window(
         if not isinstance(geometry.flip, bool):
             signs[[axis for axis in range(ndim) if axis not in geometry.flip]] = 1.0
         change *= signs
-    # Turned between the two, where pixels are as long along every axis.
+    # Turned between the two, at the spacing of the target.
     matrix = np.diag(1 / own) @ _rotation(rng, ndim, geometry) @ np.diag(1 / change)
     zooms = own * change
     reach = np.minimum(np.abs(matrix) @ (np.array(size) / 2) * 0.8, np.array(shape) / 2)
@@ -94,15 +99,20 @@ def random_window(
 
 
 def _rotation(rng: np.random.Generator, ndim: int, geometry: Geometry) -> np.ndarray:
-    """A turn of the plane by any angle, then tilts about each axis."""
+    """A turn of the plane by any angle, then tilts about each axis, in target pixels.
+
+    Slices much thicker than pixels are not tilted into each other.
+    """
+    steps = np.array(geometry.spacing or (1.0,) * ndim)
     rotation = np.eye(ndim)
     if geometry.turn:
         rotation = _turned(ndim, (ndim - 2, ndim - 1), rng.uniform(0, 2 * math.pi))
     if geometry.tilt:
         for plane in combinations(range(ndim), 2):
             angle = rng.uniform(-geometry.tilt, geometry.tilt)
-            rotation = rotation @ _turned(ndim, plane, angle)
-    return rotation
+            if steps[list(plane)].max() <= THICK * steps[list(plane)].min():
+                rotation = rotation @ _turned(ndim, plane, angle)
+    return np.asarray(rotation * steps / steps[:, None])
 
 
 def _turned(ndim: int, plane: tuple[int, int], angle: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from napari_medai.core.intensity import Intensity, intensity_range
 from napari_medai.core.metrics import IOUS, matchings, mean_average_precision
 from napari_medai.core.scale import Scale
+from napari_medai.core.steps import Step, Steps
 from napari_medai.nn import crops
 from napari_medai.nn.decode import DISTANCE, FOREGROUND, OFFSET, OFFSETS_PER_DIAMETER, decode
 from napari_medai.nn.runner import score_maps
@@ -186,16 +187,20 @@ class InstanceObjective:
             "offsets": 0.5 * (miss * inside).sum() / inside.sum().clamp(min=1),
         }
 
-    def validate(self, net: nn.Module, device: torch.device) -> Mapping[str, float]:
+    def validate(self, net: nn.Module, device: torch.device) -> Steps[Mapping[str, float]]:
         """AP at IoU 0.5 and its mean over 0.5 to 0.9, pooled over the held-out images."""
-        return self._figures(self._scores(net, device), threshold=0.5)
+        scores = []
+        for example in self.held_out:
+            scores.append(self._scores(net, device, example))
+            yield Step(len(scores), len(self.held_out))
+        return self._figures(scores, threshold=0.5)
 
     def calibrate(self, net: nn.Module) -> dict[str, float]:
         """Shift the foreground so that the best threshold on the held-out images is 0.5.
 
         Returns the figures then, and under ``threshold`` the probability that it was.
         """
-        scores = self._scores(net, torch.device("cpu"))
+        scores = [self._scores(net, torch.device("cpu"), example) for example in self.held_out]
         figures = {t: self._figures(scores, threshold=t) for t in THRESHOLDS}
         best = max(figures, key=lambda t: (figures[t]["score"], -abs(t - 0.5)))
         shift = math.log(best / (1 - best))
@@ -214,13 +219,10 @@ class InstanceObjective:
         return {"score": mean, "AP50": found[0].accuracy, "mAP": mean}
 
     @torch.no_grad()
-    def _scores(self, net: nn.Module, device: torch.device) -> list[Tensor]:
-        """Score maps of the held-out images, seen at the trained diameter."""
-        net = net.eval().to(device)
-        return [
-            score_maps(net, torch.from_numpy(self._seen(example)).to(device), self._scale(example))
-            for example in self.held_out
-        ]
+    def _scores(self, net: nn.Module, device: torch.device, example: Example) -> Tensor:
+        """Score maps of an image, seen at the trained diameter."""
+        image = torch.from_numpy(self._seen(example)).to(device)
+        return score_maps(net.eval().to(device), image, self._scale(example))
 
     def _seen(self, example: Example) -> np.ndarray:
         image = example.image.astype(np.float32)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_medai.core.errors import InputError, RunError
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.nn.backends import is_out_of_memory
 from napari_medai.nn.device import mixed_precision
 
@@ -32,7 +32,7 @@ class Objective(Protocol):
         """Parts of the loss, to be summed."""
         ...
 
-    def validate(self, net: nn.Module, device: torch.device) -> Mapping[str, float]:
+    def validate(self, net: nn.Module, device: torch.device) -> Steps[Mapping[str, float]]:
         """Figures on the held-out part; ``"score"`` (higher is better) picks the checkpoint."""
         ...
 
@@ -116,13 +116,13 @@ class Run:
             self.trained.seconds = time.monotonic() - began
             values: dict[str, Any] = {"loss": loss}
             if done % self.schedule.validate_every == 0:
-                values |= self._check(loss)
+                values |= yield from self._check(loss)
                 text = f"step {done}: loss {loss:.3f}, score {values['score']:.3f}"
             else:
                 text = f"step {done}: loss {loss:.3f}"
             yield Step(self._done(), total, text, values)
         if self.trained.steps % self.schedule.validate_every or not self.trained.history:
-            self._check(math.nan)
+            yield from self._check(math.nan)
         return self.trained
 
     def _optimise(self, progress: float) -> float:
@@ -158,8 +158,10 @@ class Run:
             else:
                 mean.copy_(value)
 
-    def _check(self, loss: float) -> dict[str, float]:
-        figures = dict(self.objective.validate(self.averaged, self.device))
+    def _check(self, loss: float) -> Steps[dict[str, float]]:
+        checking = self.objective.validate(self.averaged, self.device)
+        told = Step(self._done(), self._total(), f"checking after {self.trained.steps} steps")
+        figures = dict((yield from retold(checking, lambda _: told)))
         self.trained.history.append({"step": self.trained.steps, "loss": loss, **figures})
         if figures["score"] >= self.trained.best.get("score", -math.inf):
             self.trained.best = {"step": self.trained.steps, **figures}

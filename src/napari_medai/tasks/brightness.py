@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from napari_medai.core.axes import ArrayLike
+from napari_medai.core.axes import ArrayLike, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import Range
 from napari_medai.tasks.suitable import image_range
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 def stack_range(
-    layout: Layout, position: Mapping[str, int], model: Model
+    layout: Layout, position: Mapping[str, int], model: Model, plane: AxesArray | None = None
 ) -> tuple[Range, tuple[str, ...]]:
-    """The intensity range of a stack; a frame of a series may be without any value."""
+    """The intensity range of a stack; a frame of a series may be without any value.
+
+    ``plane`` is the stack where it has been read already, and is no more than that.
+    """
+    read = None if plane is None or layout.linked else plane.data
     try:
-        return image_range(_stack_of(layout, position), model), ()
+        return image_range(_stack_of(layout, position) if read is None else read, model), ()
     except InputError:
         if layout.count == 1 or not layout.series:
             raise

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -47,6 +46,8 @@ if TYPE_CHECKING:
     from napari_medai.nn.class_net import ClassNet
     from napari_medai.tasks.segment import SegmentParams
 
+SLAB = 1 << 22
+"""Pixels read at a time."""
 TILE = {2: 1024, 3: 128}
 """Edge of the tiles, in pixels of the net."""
 BLOCK = {2: 16_384, 3: 512}
@@ -76,9 +77,9 @@ def class_steps(
     began = time.perf_counter()
     check_suited(image, model)
     yield Step(0, 0, f"loading {model.name}")
-    scorer = loaded_net(model, device=params.device)
-    layout = Layout(image, model.axes.replace(CHANNEL, ""))
     scales, notes = resampling(image, model)
+    layout = Layout(image, model.axes.replace(CHANNEL, ""))
+    scorer = loaded_net(model, device=params.device)
     mirror, told = _mirror(model, params.mirror)
     net = ClassNet(scorer.at(scales), mirror)
     classes: list[Mapping[str, Any]] = model.config["classes"]
@@ -103,7 +104,7 @@ def class_steps(
         seconds=time.perf_counter() - began,
         found={
             "zoom": [round(float(scale), 4) for scale in scales],
-            "count": int(np.count_nonzero(features["voxels"])),
+            "count": len(set(features["index"][features["voxels"] > 0].tolist())),
         },
     )
     colours = {i: entry["colour"] for i, entry in enumerate(classes, 1) if entry.get("colour")}
@@ -167,9 +168,11 @@ def _classified(
     for stack in layout.stacks():
         bright: Range | None = None
         for position in stack:
-            plane, into = _held(layout.plane(position)), PlaneView(labels, layout, position)
+            frame = {axis: at for axis, at in position.items() if axis in layout.series}
+            plane = yield from _held(layout.plane(position), done, total)
+            into = PlaneView(labels, layout, position)
             if bright is None:
-                bright, blank = stack_range(layout, position, model)
+                bright, blank = stack_range(layout, position, model, plane)
                 notes |= dict.fromkeys(blank)
             for block in blocks:
                 corner = tuple(window.start for window in block.read)
@@ -184,16 +187,24 @@ def _classified(
                         slice(whole.start + own.start, whole.start + own.stop)
                         for whole, own in zip(block.core, part, strict=True)
                     )
-                    table.add(core[part], pixels(plane, where))
+                    table.add(frame, core[part], pixels(plane, where))
                 notes |= dict.fromkeys(said)
                 done += 1
     return tuple(notes), table, net
 
 
-def _held(plane: AxesArray) -> AxesArray:
-    """A plane read into memory, where it is small enough."""
-    size = prod(plane.data.shape) * np.dtype(plane.data.dtype).itemsize
-    return replace(plane, data=np.asarray(plane.data)) if size <= LARGEST_HELD else plane
+def _held(plane: AxesArray, done: int, total: int) -> Steps[AxesArray]:
+    """A plane (channels, \\*space) read into memory, slab by slab, where it is small enough."""
+    shape, dtype = plane.shape, np.dtype(plane.data.dtype)
+    if isinstance(plane.data, np.ndarray) or prod(shape) * dtype.itemsize > LARGEST_HELD:
+        return plane
+    values = np.empty(shape, dtype)
+    rows = max(1, SLAB * shape[1] // prod(shape))
+    for start in range(0, shape[1], rows):
+        slab = (slice(None), slice(start, start + rows))
+        values[slab] = plane.data[slab]
+        yield Step(100 * done, 100 * total, "reading")
+    return plane.with_data(values)
 
 
 def _share(step: Step, *, done: int, total: int) -> Step:

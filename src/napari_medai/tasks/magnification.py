@@ -20,7 +20,7 @@ from napari_medai.core.predict import predict
 from napari_medai.core.scale import LARGEST, SMALLEST, Scale
 from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.core.tiling import Window
-from napari_medai.tasks.spacing import MICROMETRES
+from napari_medai.core.units import in_micrometers
 from napari_medai.tasks.suitable import image_range, normalised_reader
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Surveyor:
             if axis not in image.spacing or "X" not in image.spacing:
                 relative.append(1.0)
                 continue
-            units = [MICROMETRES.get(image.units.get(a, "")) for a in (axis, "X")]
+            units = [in_micrometers(1.0, image.units.get(a)) for a in (axis, "X")]
             known = 1.0 if None in units else units[0] / units[1]  # type: ignore[operator]
             ratio = known * image.step(axis) / image.step("X") / trained.get(axis, 1.0)
             # Pixels that are nearly square are: zooming costs time, and sharpness.
@@ -196,7 +196,7 @@ class Surveyor:
     def _hint(self) -> tuple[float, bool]:
         """The zoom that the pixel size suggests, and whether there is one; else 1."""
         image = self.layout.image
-        unit = MICROMETRES.get(image.units.get("X", ""))
+        unit = in_micrometers(1.0, image.units.get("X"))
         sizes = self.model.config.get("pixel_size", 0)
         trained = float(sizes[-1] if isinstance(sizes, list) else sizes)
         if not unit or not trained:

@@ -309,7 +309,10 @@ def _segmentation(
 ) -> Segmentation:
     space = "".join(axis for axis in layout.axes if axis in SPACE)
     features = assembly.table.features(
-        axes=layout.measured_axes, space=space, spacing=layout.image.spacing
+        axes=layout.measured_axes,
+        space=space,
+        spacing=layout.image.spacing,
+        slant=layout.image.slant,
     )
     record = {**record, "found": {**record["found"], "count": len(features["index"])}}
     return Segmentation(assembly.labels(), layout.axes, features, record, scores, notes)

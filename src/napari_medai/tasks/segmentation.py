@@ -54,6 +54,9 @@ class Segmentation:
         if not self.classes:
             return f"{digits(self.count)} object" + "s" * (self.count != 1)
         size = next(name for name in SIZES if name in self.features)
+        frames = self.count // len(self.classes)
+        if frames > 1:
+            return f"{', '.join(self.classes)} in {digits(frames)} frames"
         parts = zip(self.classes, self.features[size], strict=True)
         return ", ".join(f"{name} {digits(value)} {SIZES[size]}" for name, value in parts)
 

@@ -1,21 +1,13 @@
-"""How far apart pixels are, in units that a model was trained in."""
+"""How far apart pixels are, in the unit that models are trained in."""
 
 from __future__ import annotations
 
 from napari_medai.core.axes import AxesArray
-
-MICROMETRES = {
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "inch": 25_400.0,
-    "meter": 1e6,
-}
+from napari_medai.core.units import in_micrometers
 
 
 def millimetres(image: AxesArray, axes: str) -> tuple[float, ...] | None:
     """The steps along these axes; None where one of them is not known."""
-    if any(a not in image.spacing or image.units.get(a) not in MICROMETRES for a in axes):
-        return None
-    return tuple(image.step(a) * MICROMETRES[image.units[a]] / 1000 for a in axes)
+    steps = [in_micrometers(image.step(a), image.units.get(a)) for a in axes if a in image.spacing]
+    known = [step / 1000 for step in steps if step is not None]
+    return tuple(known) if len(known) == len(axes) else None

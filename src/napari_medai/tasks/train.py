@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import numpy as np
 
+from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import InputError
 from napari_medai.core.fields import settle
 from napari_medai.core.steps import Step, Steps
@@ -108,6 +109,7 @@ def train_steps(
     start: Model | None = None,
     classes: Sequence[str] = (),
     window: tuple[float, float] | None = None,
+    mirror: str = "",
     checkpoint: Path | None = None,
     overwrite: bool = False,
 ) -> Steps[Model]:
@@ -126,6 +128,9 @@ def train_steps(
     window
         For classes: the values that become 0 and 1 in every image, as CT in Hounsfield units
         needs; without it, each image is brought to mean 0 and standard deviation 1.
+    mirror
+        For classes: the axes, such as ``"X"``, along which a mirrored image is as good as another.
+        Empty: those of pictures whose pixels have no size, or one in micrometres.
 
     Raises
     ------
@@ -138,10 +143,14 @@ def train_steps(
     folder = own_folder(name, overwrite=overwrite)
     device = chosen_device(params.device).torch
     space, channels = common_axes(pairs)
+    names = (classes,) if isinstance(classes, str) else tuple(classes)
     if start is not None:
-        spec = _continued(name, start, classes=classes, window=window)
-    elif classes:
-        spec = class_spec(name, pairs, space, channels, classes=classes, window=window)
+        _check_suited(start, space)
+        spec = _continued(name, start, classes=names, window=window, mirror=mirror)
+    elif names:
+        spec = class_spec(name, pairs, space, channels, classes=names, window=window, mirror=mirror)
+    elif window is not None or mirror:
+        raise InputError("window and mirror are for models of classes; name these with classes")
     else:
         spec = object_spec(name, pairs, space, channels)
     course = _course(spec)
@@ -161,6 +170,7 @@ def train_steps(
     recipe = {
         **asdict(params),
         "batch": schedule.batch,
+        "learning_rate": schedule.learning_rate,
         "images": len(training),
         "held_out_images": len(held_out),
     }
@@ -189,18 +199,40 @@ def _course(spec: ModelSpec) -> Course:
     return ClassCourse(spec) if spec.config["decoder"] == CLASSES else ObjectCourse(spec)
 
 
+def _check_suited(start: Model, space: str) -> None:
+    """Refuse to go on from a 3D model with pictures, or the other way round."""
+    wanted = start.axes.replace(CHANNEL, "")
+    if set(wanted) != set(space):
+        raise InputError(
+            f"{start.name} works on axes {' '.join(wanted)}, but the training images have "
+            f"{' '.join(space)}; go on from another model, or from none"
+        )
+
+
 def _continued(
-    name: str, start: Model, *, classes: Sequence[str], window: tuple[float, float] | None
+    name: str,
+    start: Model,
+    *,
+    classes: Sequence[str],
+    window: tuple[float, float] | None,
+    mirror: str,
 ) -> ModelSpec:
     """What a model trained on from another will say of itself."""
     known = class_names(start.config)
-    if (classes and list(classes) != known) or window is not None:
+    if (classes and list(classes) != known) or window is not None or mirror:
         raise InputError(
-            f"{start.name} keeps its own classes ({', '.join(known) or 'none: it finds objects'}) "
-            "and intensities; leave them out, or train from nothing"
+            f"{start.name} keeps its own classes ({', '.join(known) or 'none: it finds objects'})"
+            ", intensities and mirrors; leave them out, or train from nothing"
         )
     config = {key: start.config[key] for key in start.spec.config if key not in ("scores",)}
-    config["recipe"] = {"from": start.name, "version": start.version, "sha256": start.sha256}
+    config["recipe"] = {
+        "from": start.name,
+        "from_version": start.version,
+        "from_sha256": start.sha256,
+    }
+    seen = str(start.config.get("training_data", "")).strip()
+    own = f"Images of one's own, with the weights of {start.name} to begin with"
+    config["training_data"] = f"{own}, which saw: {seen}" if seen else f"{own}."
     return replace(
         start.spec,
         name=name,

@@ -16,7 +16,6 @@ from napari_medai.core.intensity import intensity_of
 from napari_medai.models.card import class_names
 from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.class_table import SMALL
 from napari_medai.tasks.pairs import Pair, arrays
 from napari_medai.tasks.spacing import millimetres
 from napari_medai.tasks.trained import write_trained
@@ -32,6 +31,8 @@ NETS: dict[int, dict[str, Any]] = {
 }
 THICK = 2.0
 """Slices more than so many pixels of the plane apart are not folded or pooled together."""
+MICROSCOPIC = 0.02
+"""Millimetres below which pixels are those of a microscope."""
 BATCH = {2: 8, 3: 2}
 LARGEST_CROP = {2: 256**2, 3: 56**3}
 """Pixels of a crop at most."""
@@ -66,7 +67,8 @@ class ClassCourse:
 
     @property
     def training_only(self) -> dict[str, Any]:
-        return {"auxiliary": AUXILIARY}
+        levels = len(self.spec.architecture.kwargs.get("widths", NETS[self._ndim]["widths"]))
+        return {"auxiliary": max(0, min(AUXILIARY, levels - 2))}
 
     def examples(self, pairs: Sequence[Pair]) -> list[ClassExample]:
         from napari_medai.nn.classes import ClassExample
@@ -95,7 +97,12 @@ class ClassCourse:
 
         space = self._space
         mirror = tuple(space.index(axis) for axis in self.spec.config.get("mirror", ""))
-        geometry = replace(GEOMETRY, flip=mirror, turn=set("YX") <= {space[a] for a in mirror})
+        geometry = replace(
+            GEOMETRY,
+            flip=mirror,
+            turn=set("YX") <= {space[a] for a in mirror},
+            spacing=tuple(self.spec.config.get("spacing") or ()),
+        )
         return ClassObjective(
             training,
             held_out,
@@ -145,17 +152,24 @@ def class_spec(
     *,
     classes: Sequence[str],
     window: tuple[float, float] | None = None,
+    mirror: str = "",
 ) -> ModelSpec:
     """What a model of classes, trained from nothing, will say of itself.
 
     Its spacing is the median one of the pairs, where that is known. Images of volumes and scans
     are taken to lie the same way up; pictures, whose pixels have no size or one in micrometres,
-    are also learned from turned and reversed.
+    are also learned from turned and reversed. ``mirror`` names axes along which that holds.
+
+    Raises
+    ------
+    InputError
+        If a class occurs in no label, or names or the window do not fit.
     """
+    _check_present(pairs, classes)
     axes = "".join(axis for axis in "ZYX" if axis in space)
     known = [steps for pair in pairs if (steps := millimetres(pair.image, axes)) is not None]
     spacing = [round(float(n), 6) for n in np.median(known, axis=0)] if known else None
-    picture = len(axes) == 2 and (spacing is None or max(spacing) < SMALL)
+    picture = len(axes) == 2 and (spacing is None or max(spacing) < MICROSCOPIC)
     net = {**NETS[len(axes)], "channels_in": channels, "channels_out": 1 + len(classes)}
     if spacing is not None and len(axes) == 3 and spacing[0] > THICK * min(spacing[1:]):
         net |= {"shuffle": [1, 2, 2], "pool": [1, 2, 2]}
@@ -168,9 +182,19 @@ def class_spec(
         config={
             "spacing": spacing,
             "intensity": ZSCORE if window is None else {"window": list(window)},
-            "mirror": axes if picture else None,
+            "mirror": mirror.upper() or (axes if picture else None),
         },
     )
+
+
+def _check_present(pairs: Sequence[Pair], classes: Sequence[str]) -> None:
+    """Refuse names of classes that no label holds: nothing could be learned of them."""
+    held = set().union(*(np.unique(pair.labels).tolist() for pair in pairs))
+    absent = [name for number, name in enumerate(classes, 1) if number not in held]
+    if absent:
+        raise InputError(
+            f"no label holds the class {' or '.join(absent)}; leave it out, or add images with it"
+        )
 
 
 def classes_spec(

@@ -16,6 +16,7 @@ import numpy as np
 from napari_medai.core.axes import (
     AXIS_WORDS,
     CHANNEL,
+    SPACE,
     ArrayLike,
     AxesArray,
     check_axes,
@@ -138,7 +139,10 @@ def array_from_layer(
     own = axes[: layer.ndim]
     spacing = dict(zip(own, _spacing(layer), strict=True))
     units = {a: str(u) for a, u in zip(own, layer.units, strict=True) if str(u) != PIXEL}
-    image = AxesArray(data, axes, {a: s for a, s in spacing.items() if a != CHANNEL}, units)
+    steps = {axis: step for axis, step in spacing.items() if axis != CHANNEL}
+    leaning = direction_of(layer, own, SPACE) if set(SPACE) <= set(own) else np.eye(3)
+    slant = round(abs(float(np.linalg.det(leaning))), 6)
+    image = AxesArray(data, axes, steps, units, slant)
     return image.cropped(**window) if window else image
 
 

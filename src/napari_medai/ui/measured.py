@@ -12,8 +12,7 @@ from napari_medai.core.alignment import cut_to
 from napari_medai.core.axes import SPACE, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.measures import Measurements, checked_order
-from napari_medai.core.ruler import UNITS, Ruler
-from napari_medai.io.rulers import ruler_of
+from napari_medai.core.ruler import UNITS, Ruler, ruler_of
 from napari_medai.ui.layers import Place, array_from_layer, direction_of, place_of
 
 if TYPE_CHECKING:

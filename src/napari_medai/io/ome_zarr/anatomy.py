@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_medai.core.axes import SPACE
 from napari_medai.core.space import Grid
+from napari_medai.core.units import in_micrometers
 from napari_medai.io.image_data import ImageData
-from napari_medai.io.units import in_micrometers
 
 UPRIGHT = {
     "Z": "inferior-to-superior",

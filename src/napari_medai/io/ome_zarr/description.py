@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE
+from napari_medai.core.units import unit_word
 from napari_medai.core.view import View
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.ome_zarr.anatomy import described_orientation
 from napari_medai.io.ome_zarr.metadata import RGB_COLORS, RGB_NAMES
-from napari_medai.io.units import unit_word
 from napari_medai.io.volumes import sampled, spread
 
 _COLORS = ("0000FF", "00FF00", "FF0000", "00FFFF", "FF00FF", "FFFF00")

@@ -13,8 +13,8 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE, check_axes
 from napari_medai.core.errors import InputError
+from napari_medai.core.units import unit_word
 from napari_medai.io.ome_zarr.anatomy import orientation_of
-from napari_medai.io.units import unit_word
 
 LABELS = "labels"
 """The group of an image's labels, and the key of their list."""

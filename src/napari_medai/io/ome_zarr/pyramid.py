@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import SPACE
-from napari_medai.io.units import in_micrometers
+from napari_medai.core.units import in_micrometers
 
 SMALLEST_EDGE = 512
 """A level whose rows or columns are no more than this is the last."""

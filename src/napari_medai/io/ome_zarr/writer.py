@@ -79,24 +79,19 @@ def write_zarr(
     return path
 
 
-def finish_labels(folder: Path, image: ImageData, *, axes: str, name: str) -> None:
-    """Make an OME-Zarr of a folder whose array `FINEST` holds labels of an image already.
+def finish_labels(folder: Path, labels: ImageData) -> None:
+    """Make an OME-Zarr of a folder whose array `FINEST` holds these labels already.
 
-    The coarser levels and the metadata are added; the labels, with these ``axes``, lie on the
-    image. Of one that lies obliquely, the scale alone is told.
+    The coarser levels and the metadata are added. Of labels that lie obliquely, the scale alone
+    is told.
     """
-    upright = image.grid is not None and _is_upright(image.grid)
-    labels = ImageData(
-        levels=(),
-        axes=axes,
-        spacing=image.spacing,
-        units=image.units,
-        name=name,
-        labels=True,
-        origin=_origin(image) if upright or image.grid is None else {},
-        grid=image.grid if upright else None,
+    upright = labels.grid is not None and _is_upright(labels.grid)
+    placed = replace(
+        labels,
+        origin=_origin(labels) if upright or labels.grid is None else {},
+        grid=labels.grid if upright else None,
     )
-    _finish(folder, labels, V05)
+    _finish(folder, placed, V05)
 
 
 def _added(host: Host, image: ImageData, *, overwrite: bool) -> Path:
