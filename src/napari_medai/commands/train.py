@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="DIR",
-        help="their masks: files of the same names (or ending with _mask), 0 background, "
+        help="their masks: files of the same names (or ending with _mask; images may end with "
+        "_0000, as nnU-Net has them), 0 background, "
         "a number an object, or a class where --classes names them",
     )
     parser.add_argument(
