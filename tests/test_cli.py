@@ -465,6 +465,18 @@ def test_a_model_of_classes_is_trained_and_used(
     assert "classes need different names, got a, a" in error
 
 
+def test_too_many_classes_are_refused_before_any_work(
+    run: Run, own_models: Path, scans: Path, tmp_path: Path
+) -> None:
+    folders = ("--images", scans, "--masks", tmp_path / "nowhere")
+    names = [f"organ{number}" for number in range(64)]
+    learn = ("train", "segment", *folders, "--name", "many", "--classes", *names)
+    status, _, error = run(*learn)
+    assert status == 2
+    assert "a model tells at most 63 classes apart, got 64; join some" in error
+    assert "nowhere is not a folder" in run(*learn[:-1])[2]
+
+
 def test_a_checkpoint_goes_on_for_its_own_training_alone(
     run: Run, drawn, own_models: Path, tmp_path: Path, data: Path
 ) -> None:

@@ -221,3 +221,5 @@ def test_bad_input_to_training(arguments, sentence) -> None:
         medai.train(*arguments, name="never", steps=1, device="cpu")
     with pytest.raises(InputError, match="no parameter 'step'; did you mean steps"):
         medai.train("segment", [], [], name="never", step=1)
+    with pytest.raises(InputError, match="at most 63 classes apart, got 70"):
+        medai.train("segment", "no folder", "none", name="never", classes=[*map(str, range(70))])

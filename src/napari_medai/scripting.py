@@ -113,8 +113,8 @@ def train(
     start
         A model to go on from.
     classes
-        Names of the classes 1, 2, ... in the labels, such as ``["liver", "tumour"]``; without
-        them, labels number objects.
+        Names of the classes 1, 2, ... in the labels, such as ``["liver", "tumour"]``, 63 at most;
+        without them, labels number objects.
     window
         For classes: the two values that become dark and bright in every image, as CT in Hounsfield
         units needs; without it, each image counts by its own mean and deviation.
@@ -132,10 +132,12 @@ def train(
     """
     from napari_medai.models.settings import CLASSES
     from napari_medai.tasks.train import TrainParams, train_steps
+    from napari_medai.tasks.train_classes import check_classes
 
     if task not in TRAINABLE:
         raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
     chosen = checked_params(TrainParams, params)
+    check_classes(classes)
     begin = None if start is None else _model(start, task)
     named = bool(classes) or (begin is not None and begin.decoder == CLASSES)
     steps = train_steps(
