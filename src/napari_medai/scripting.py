@@ -41,7 +41,7 @@ def segment(
     out: str | Path | None = None,
     **params: Any,
 ) -> Labels:
-    """Find the objects in an image; a new Labels layer with features and a record.
+    """Find the objects or classes in an image; a new Labels layer with features and a record.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def segment(
     out
         A folder to be made for the labels (zarr), for results larger than memory.
     **params
-        The fields of `napari_medai.SegmentParams`: ``threshold``, ``min_size``, ``diameter``, ...
+        The fields of `napari_medai.SegmentParams`: ``threshold``, ``min_size``, ``diameter`` for
+        objects, ``mirror`` for classes, ...
 
     Raises
     ------
