@@ -114,6 +114,23 @@ def test_labels_features_and_record_are_written(cut: Run, scans: Path, tmp_path:
         assert overlay.size == (80, 64)
 
 
+def test_parameters_that_mean_nothing_to_the_model_are_told_once(
+    run: Run, class_package: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", rng.random((12, 16, 16), np.float32))
+    given = ("segment", tmp_path / "a.npy", tmp_path / "b.npy", "--model", class_package)
+    given += ("--out", tmp_path / "out", "--device", "cpu")
+    status, _, error = run(*given, "--threshold", 0.9, "--min-size", 0.1)
+    assert status == 0
+    assert error.count("threshold means nothing to halves and is left out\n") == 1
+    assert "min_size" not in error
+    record = json.loads((tmp_path / "out" / "a_labels.json").read_text())
+    assert "threshold" not in record["parameters"]
+    assert "means nothing" not in run(*given)[2]
+
+
 def test_folders_patterns_and_files_each_once(cut: Run, scans: Path, tmp_path: Path) -> None:
     status, said, _ = cut(scans, scans / "*2.png", scans / "scan1.png")
     assert status == 0

@@ -121,6 +121,14 @@ def test_notes_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
         medai.segment(disks(), "tiny", **CPU)
 
 
+def test_a_parameter_that_means_nothing_to_the_model_is_told() -> None:
+    with pytest.warns(UserWarning, match="mirror means nothing to tiny and is left out") as told:
+        labels = medai.segment(disks(), "tiny", mirror="on", **CPU)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert "mirror" not in labels.metadata["medai"]["parameters"]
+
+
 @pytest.mark.parametrize(
     ("image", "keywords", "sentence"),
     [

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray, guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
-from napari_medai.core.fields import checked_params
+from napari_medai.core.fields import checked_params, left_out
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Steps, finished
 from napari_medai.io.calibration import Scale, Units, calibrated
@@ -77,6 +77,8 @@ def segment(
     chosen = checked_params(SegmentParams, params)
     axes = axes.upper() if axes else None
     found = _model(model, "segment")
+    if note := left_out(chosen, found.decoder, model=found.name):
+        warnings.warn(note, stacklevel=2)
     source = _source(image, axes=axes, scale=scale, units=units)
     whole = source if isinstance(source, AxesArray) else _array(source, axes)
     cuts = checked_window(whole, window or {}, channel=channel)
