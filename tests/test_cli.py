@@ -114,6 +114,23 @@ def test_labels_features_and_record_are_written(cut: Run, scans: Path, tmp_path:
         assert overlay.size == (80, 64)
 
 
+def test_parameters_that_mean_nothing_to_the_model_are_told_once(
+    run: Run, class_package: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", rng.random((12, 16, 16), np.float32))
+    given = ("segment", tmp_path / "a.npy", tmp_path / "b.npy", "--model", class_package)
+    given += ("--out", tmp_path / "out", "--device", "cpu")
+    status, _, error = run(*given, "--threshold", 0.9, "--min-size", 0.1)
+    assert status == 0
+    assert error.count("threshold means nothing to halves and is left out\n") == 1
+    assert "min_size" not in error
+    record = json.loads((tmp_path / "out" / "a_labels.json").read_text())
+    assert "threshold" not in record["parameters"]
+    assert "means nothing" not in run(*given)[2]
+
+
 def test_folders_patterns_and_files_each_once(cut: Run, scans: Path, tmp_path: Path) -> None:
     status, said, _ = cut(scans, scans / "*2.png", scans / "scan1.png")
     assert status == 0
@@ -463,6 +480,18 @@ def test_a_model_of_classes_is_trained_and_used(
     assert again[1].count("done already") == 3
     error = run(*learn, "--name", "other", "--classes", "a", "a")[2]
     assert "classes need different names, got a, a" in error
+
+
+def test_too_many_classes_are_refused_before_any_work(
+    run: Run, own_models: Path, scans: Path, tmp_path: Path
+) -> None:
+    folders = ("--images", scans, "--masks", tmp_path / "nowhere")
+    names = [f"organ{number}" for number in range(64)]
+    learn = ("train", "segment", *folders, "--name", "many", "--classes", *names)
+    status, _, error = run(*learn)
+    assert status == 2
+    assert "a model tells at most 63 classes apart, got 64; join some" in error
+    assert "nowhere is not a folder" in run(*learn[:-1])[2]
 
 
 def test_a_checkpoint_goes_on_for_its_own_training_alone(

@@ -121,6 +121,14 @@ def test_notes_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
         medai.segment(disks(), "tiny", **CPU)
 
 
+def test_a_parameter_that_means_nothing_to_the_model_is_told() -> None:
+    with pytest.warns(UserWarning, match="mirror means nothing to tiny and is left out") as told:
+        labels = medai.segment(disks(), "tiny", mirror="on", **CPU)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert "mirror" not in labels.metadata["medai"]["parameters"]
+
+
 @pytest.mark.parametrize(
     ("image", "keywords", "sentence"),
     [
@@ -221,3 +229,5 @@ def test_bad_input_to_training(arguments, sentence) -> None:
         medai.train(*arguments, name="never", steps=1, device="cpu")
     with pytest.raises(InputError, match="no parameter 'step'; did you mean steps"):
         medai.train("segment", [], [], name="never", step=1)
+    with pytest.raises(InputError, match="at most 63 classes apart, got 70"):
+        medai.train("segment", "no folder", "none", name="never", classes=[*map(str, range(70))])

@@ -18,7 +18,7 @@ from napari_medai.commands.messages import PROGRAM, sentence, status_of, told
 from napari_medai.core.errors import InputError
 
 COMMANDS = {
-    "segment": "find the objects in images, and write labels and features",
+    "segment": "find the objects or classes in images, and write labels and features",
     "train": "train a model on one's own images and masks",
     "measure": "write volume, surface, longest diameter and intensity of labels as a table",
     "models": "list, show, verify, install, remove or export models",

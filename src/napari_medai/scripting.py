@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray, guessed_axes, looks_rgb
 from napari_medai.core.errors import InputError
-from napari_medai.core.fields import checked_params
+from napari_medai.core.fields import checked_params, left_out
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Steps, finished
 from napari_medai.io.calibration import Scale, Units, calibrated
@@ -41,7 +41,7 @@ def segment(
     out: str | Path | None = None,
     **params: Any,
 ) -> Labels:
-    """Find the objects in an image; a new Labels layer with features and a record.
+    """Find the objects or classes in an image; a new Labels layer with features and a record.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def segment(
     out
         A folder to be made for the labels (zarr), for results larger than memory.
     **params
-        The fields of `napari_medai.SegmentParams`: ``threshold``, ``min_size``, ``diameter``, ...
+        The fields of `napari_medai.SegmentParams`: ``threshold``, ``min_size``, ``diameter`` for
+        objects, ``mirror`` for classes, ...
 
     Raises
     ------
@@ -76,6 +77,8 @@ def segment(
     chosen = checked_params(SegmentParams, params)
     axes = axes.upper() if axes else None
     found = _model(model, "segment")
+    if note := left_out(chosen, found.decoder, model=found.name):
+        warnings.warn(note, stacklevel=2)
     source = _source(image, axes=axes, scale=scale, units=units)
     whole = source if isinstance(source, AxesArray) else _array(source, axes)
     cuts = checked_window(whole, window or {}, channel=channel)
@@ -114,8 +117,8 @@ def train(
     start
         A model to go on from.
     classes
-        Names of the classes 1, 2, ... in the labels, such as ``["liver", "tumour"]``; without
-        them, labels number objects.
+        Names of the classes 1, 2, ... in the labels, such as ``["liver", "tumour"]``, 63 at most;
+        without them, labels number objects.
     window
         For classes: the two values that become dark and bright in every image, as CT in Hounsfield
         units needs; without it, each image counts by its own mean and deviation.
@@ -135,10 +138,12 @@ def train(
     """
     from napari_medai.models.settings import CLASSES
     from napari_medai.tasks.train import TrainParams, train_steps
+    from napari_medai.tasks.train_classes import check_classes
 
     if task not in TRAINABLE:
         raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
     chosen = checked_params(TrainParams, params)
+    check_classes(classes)
     begin = None if start is None else _model(start, task)
     named = bool(classes) or (begin is not None and begin.decoder == CLASSES)
     steps = train_steps(

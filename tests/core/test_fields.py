@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.fields import checked_params, fields_of, settle
+from napari_medai.core.fields import checked_params, fields_of, left_out, settle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,38 @@ def test_a_wrong_value_is_said(wrong: dict[str, Any], sentence: str) -> None:
         with pytest.raises(InputError) as caught:
             made()
         assert str(caught.value) == sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Some:
+    cut: Annotated[float, {"applies": "votes"}] = 0.5
+    many: Annotated[int, {"applies": "votes"}] = 3
+    least: Annotated[int, {"applies": "votes"}] = 1
+    mirror: Annotated[str, {"applies": "classes"}] = "auto"
+    tile: int = 0
+
+
+@pytest.mark.parametrize(
+    ("decoder", "given", "sentence"),
+    [
+        ("classes", {}, ""),
+        ("classes", {"mirror": "on", "tile": 64, "cut": 0.5}, ""),
+        ("classes", {"cut": 0.6}, "cut means nothing to organs and is left out"),
+        (
+            "classes",
+            {"cut": 0, "least": 2},
+            "cut and least mean nothing to organs and are left out",
+        ),
+        (
+            "classes",
+            {"cut": 0, "least": 2, "many": 4},
+            "cut, many and least mean nothing to organs and are left out",
+        ),
+        ("votes", {"cut": 0, "mirror": "off"}, "mirror means nothing to organs and is left out"),
+    ],
+)
+def test_what_changes_nothing_is_told(decoder: str, given: dict[str, Any], sentence: str) -> None:
+    assert left_out(Some(**given), decoder, model="organs") == sentence
 
 
 def test_a_name_that_is_not_there_is_said_with_the_nearest() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from math import hypot
 from typing import Any
 
@@ -176,6 +177,33 @@ def test_lazy_data_are_read_once() -> None:
     labels[-1] = 9
     measured(lazy(labels, "labels"), image=lazy(1.0 * labels, "image"))
     assert {name: read.count(name) for name in read} == {"labels": 12, "image": 12}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_object_takes_many_steps_and_little_memory(
+    monkeypatch: pytest.MonkeyPatch, channels: int
+) -> None:
+    monkeypatch.setattr(measures, "BLOCK", 8192)
+    labels = np.ones((64, 64, 64), np.uint8)
+    image = np.random.default_rng(0).integers(0, 999, (*labels.shape, channels), np.int16)
+    taken: list[int] = []
+
+    def look(step: Step) -> None:
+        taken.append(tracemalloc.get_traced_memory()[1] - tracemalloc.get_traced_memory()[0])
+        tracemalloc.reset_peak()
+
+    steps = measure_steps(AxesArray(labels, "ZYX"), MM, image=AxesArray(image, "ZYXC"))
+    tracemalloc.start()
+    try:
+        table = finished(steps, look).features
+        taken.append(tracemalloc.get_traced_memory()[1] - tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    expected = [image.mean(), image.std(), image.min(), image.max()]
+    np.testing.assert_allclose([table[name][0] for name in INTENSITIES], expected)
+    assert len(taken) > 32 * (2 + channels)
+    # as 64-bit numbers the values alone are 2 MB a channel
+    assert max(taken) < 1_500_000
 
 
 def test_steps_rise_to_their_total() -> None:

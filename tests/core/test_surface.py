@@ -49,6 +49,24 @@ def test_boxes(shape: tuple[int, ...], steps: tuple[float, ...], within: float) 
     assert area < 2 * (a * b + b * c + c * a)
 
 
+@pytest.mark.parametrize(
+    ("shape", "steps", "missing"),
+    [
+        ((40, 40, 40), (1, 1, 1), 0.02),
+        ((6, 8, 8), (1, 1, 1), 0.10),
+        ((3, 8, 8), (2, 1, 1), 0.15),
+        ((2, 10, 10), (3, 0.8, 0.8), 0.21),
+        ((1, 25, 25), (3, 0.8, 0.8), 0.21),
+    ],
+)
+def test_how_much_of_boxes_is_missing(
+    shape: tuple[int, ...], steps: tuple[float, ...], missing: float
+) -> None:
+    a, b, c = np.array(shape) * steps
+    area = surface_area(np.ones(shape, dtype=bool), np.diag(steps))
+    assert 1 - area / (2 * (a * b + b * c + c * a)) == pytest.approx(missing, abs=0.005)
+
+
 def test_one_voxel_has_its_six_sides() -> None:
     mask = np.ones((1, 1, 1), dtype=bool)
     assert surface_area(mask, np.diag([3.0, 2, 1])) == pytest.approx(2 * (6 + 3 + 2))

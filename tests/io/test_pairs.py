@@ -42,6 +42,41 @@ def test_both_may_lie_in_one_folder(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("modality", ["_0000", "_0001"])
+def test_images_of_nnunet_end_with_their_modality(tmp_path: Path, modality: str) -> None:
+    images = put(tmp_path / "imagesTr", f"a_001{modality}.png", f"a_002{modality}.png")
+    masks = put(tmp_path / "labelsTr", "a_001.png", "a_002.png", "a_003.png")
+    assert [(a.name, b.name) for a, b in find_pairs(images, masks)] == [
+        (f"a_001{modality}.png", "a_001.png"),
+        (f"a_002{modality}.png", "a_002.png"),
+    ]
+
+
+def test_masks_with_the_number_are_preferred(tmp_path: Path) -> None:
+    images = put(tmp_path / "images", "a_0000.png", "a_0001.png")
+    masks = put(tmp_path / "masks", "a_0000.png", "a_0001.png", "a.png")
+    assert [(a.stem, b.stem) for a, b in find_pairs(images, masks)] == [
+        ("a_0000", "a_0000"),
+        ("a_0001", "a_0001"),
+    ]
+
+
+@pytest.mark.parametrize("other", ["a_0001", "b_0001"])
+def test_several_modalities_are_refused(tmp_path: Path, other: str) -> None:
+    images = put(tmp_path / "images", "a_0000.png", f"{other}.png")
+    masks = put(tmp_path / "masks", "a.png", "b.png")
+    words = rf"holds 2 modalities, .*\(a_0000.png, {other}.png\); .* one file with channels"
+    with pytest.raises(InputError, match=words):
+        find_pairs(images, masks)
+
+
+def test_one_image_with_a_number_and_one_without(tmp_path: Path) -> None:
+    images = put(tmp_path / "images", "a.png", "a_0000.png")
+    masks = put(tmp_path / "masks", "a.png")
+    with pytest.raises(InputError, match=r"a\.png, a_0000\.png all belong to 'a'"):
+        find_pairs(images, masks)
+
+
 def test_real_pairs(data: Path) -> None:
     pairs = find_pairs(data / "nuclei" / "images", data / "nuclei" / "masks")
     counts = {}

@@ -60,6 +60,23 @@ def test_other_programs_are_told_how_to_prepare_images(
     assert read_model(model.path).config["intensity"] == intensity
 
 
+def test_other_programs_are_told_the_spacing(organs: Model, tmp_path: Path) -> None:
+    import yaml
+
+    from napari_medai.models.package import write_model
+
+    spec = replace(organs.spec, config={**organs.config, "spacing": [3.0, 0.7, 0.8]})
+    model = write_model(tmp_path / "thick", spec, weights=organs.weights_path)
+    described = yaml.safe_load((model.path / "rdf.yaml").read_text(encoding="utf-8"))
+    for tensor in (*described["inputs"], *described["outputs"]):
+        axes = [axis for axis in tensor["axes"] if axis["type"] == "space"]
+        told = [(axis["id"], axis["unit"], axis["scale"]) for axis in axes]
+        expected = {"z": 3.0, "y": 0.7, "x": 0.8}
+        assert told == [(axis, "millimeter", step) for axis, step in expected.items()]
+    assert verify_model(model.path) == []
+    assert replace(read_model(model.path).spec, card=spec.card) == spec
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -124,6 +124,7 @@ def test_pictures_may_lie_any_way() -> None:
         (("ball",), r"organs 0: labels must be from 0 to 1 for 2 classes .*, got 2; name every"),
         (("ball", "ball"), "classes need different names"),
         (("ball", " "), "classes need different names"),
+        (tuple(f"c{n}" for n in range(64)), "at most 63 classes apart, got 64"),
     ],
 )
 def test_classes_that_do_not_fit(

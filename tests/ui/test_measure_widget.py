@@ -105,6 +105,17 @@ def test_a_row_leads_to_its_object(qtbot: Any, opened: Opened) -> None:
     assert viewer.scene.camera.zoom == zoom
 
 
+def test_the_table_keeps_some_rows_where_there_is_little_room(qtbot: Any, opened: Opened) -> None:
+    _, widget = opened
+    widget.show()
+    measured(qtbot, widget)
+    widget.resize(300, 1000)
+    QApplication.processEvents()
+    widget.resize(300, 10)
+    assert widget.height() < 600
+    assert widget.table.viewport().height() >= 5 * widget.table.rowHeight(0)
+
+
 def test_diameters_are_drawn_and_taken_away(qtbot: Any, opened: Opened) -> None:
     viewer, widget = opened
     active = viewer.layers.selection.active

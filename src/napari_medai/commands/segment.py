@@ -29,7 +29,7 @@ from napari_medai.commands.outputs import (
 )
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError, OutOfMemoryError, RunError
-from napari_medai.core.fields import suited
+from napari_medai.core.fields import left_out, suited
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import finished
 from napari_medai.io.atomic import check_writable
@@ -90,6 +90,8 @@ def run(parsed: argparse.Namespace) -> int:
     sources = [path for path in find_images(parsed.images) if not is_result(path)]
     if not sources:
         raise InputError("only results of earlier runs were given; name the images themselves")
+    if note := left_out(batch.params, batch.model.decoder, model=batch.model.name):
+        print(f"{PROGRAM}: {note}", file=sys.stderr)
     folder = check_writable(parsed.out.expanduser())
     outputs = [Outputs(source, folder) for source in sources]
     check_apart(outputs)

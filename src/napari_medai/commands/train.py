@@ -23,6 +23,7 @@ from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import check_name
 from napari_medai.scripting import TRAINABLE, training_pairs
 from napari_medai.tasks.train import TrainParams, train_steps
+from napari_medai.tasks.train_classes import MOST_CLASSES, check_classes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="DIR",
-        help="their masks: files of the same names (or ending with _mask), 0 background, "
+        help="their masks: files of the same names (or ending with _mask; images may end with "
+        "_0000, as nnU-Net has them), 0 background, "
         "a number an object, or a class where --classes names them",
     )
     parser.add_argument(
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="NAME",
         help="what 1, 2, ... in the masks stand for, such as liver tumour: the model then finds "
-        "classes, not objects",
+        f"classes, not objects; {MOST_CLASSES} at most",
     )
     parser.add_argument(
         "--window",
@@ -71,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     params = params_from(parsed, TrainParams)
+    check_classes(parsed.classes)
     start = None if parsed.start is None else find_model(parsed.start, parsed.task)
     checkpoint = _checkpoint(parsed)
     training = {

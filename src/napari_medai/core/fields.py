@@ -100,6 +100,19 @@ def suited(params: Any, decoder: str) -> dict[str, Any]:
     return {name: getattr(params, name) for name in fields if fields[name].suits(decoder)}
 
 
+def left_out(params: Any, decoder: str, *, model: str) -> str:
+    """Which values other than the defaults change nothing for a model, in words; else nothing."""
+    fields = fields_of(type(params)).values()
+    idle = [field for field in fields if not field.suits(decoder)]
+    names = [field.name for field in idle if getattr(params, field.name) != field.default]
+    if not names:
+        return ""
+    *others, last = names
+    if not others:
+        return f"{last} means nothing to {model} and is left out"
+    return f"{', '.join(others)} and {last} mean nothing to {model} and are left out"
+
+
 def settle(params: Any) -> None:
     """Bring the values of a params object to their fields' kinds, for its ``__post_init__``.
 

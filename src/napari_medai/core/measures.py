@@ -16,6 +16,7 @@ from scipy import ndimage
 from napari_medai.core.axes import CHANNEL, SPACE, ArrayLike, AxesArray
 from napari_medai.core.diameter import Diameter, longest_diameter
 from napari_medai.core.errors import InputError
+from napari_medai.core.moments import Moments
 from napari_medai.core.objects import ObjectTable, Sums, numbered
 from napari_medai.core.ruler import Ruler
 from napari_medai.core.steps import Step, Steps, retold
@@ -62,7 +63,7 @@ class _Object:
     box: tuple[slice, ...]
     surface: float = 0.0
     diameter: Diameter | None = None
-    values: tuple[float, ...] = (np.nan,) * len(INTENSITIES)
+    values: Moments = field(default_factory=Moments)
 
     def widened(self, box: tuple[slice, ...]) -> None:
         pairs = zip(self.box, box, strict=True)
@@ -173,14 +174,34 @@ def _found(labels: AxesArray, image: AxesArray | None, ruler: Ruler) -> Steps[_F
     found.objects = dict(sorted(found.objects.items()))
     for number, (label, one) in enumerate(found.objects.items()):
         done = _READING + (_PARTS - _READING) * number // len(found.objects)
-        mask = np.asarray(data[one.box]) == label
-        planes = mask.reshape(-1, *mask.shape[-2:])
-        for part in _blocks(planes.shape):
-            yield Step(done, _PARTS, f"label {label}, {number + 1} of {len(found.objects)}")
-            _look(one, planes, part, ruler)
-        if values is not None:
-            one.values = _values(np.asarray(values[(slice(None), *one.box)]), mask)
+        step = Step(done, _PARTS, f"label {label}, {number + 1} of {len(found.objects)}")
+        yield from _seen(one, label, data, values, ruler=ruler, step=step)
     return found
+
+
+def _seen(
+    one: _Object, label: int, data: ArrayLike, values: ArrayLike | None, *, ruler: Ruler, step: Step
+) -> Steps[None]:
+    """Measure one label in its box, a block after each step (which all say the same)."""
+    mask = np.empty([cut.stop - cut.start for cut in one.box], dtype=bool)
+    for rows in _blocks(mask.shape):
+        yield step
+        np.equal(np.asarray(data[_within(one.box, rows)]), label, out=mask[rows])
+    planes = mask.reshape(-1, *mask.shape[-2:])
+    for part in _blocks(planes.shape):
+        yield step
+        _look(one, planes, part, ruler)
+    if values is None:
+        return
+    for rows in _blocks((len(mask), values.shape[0], *mask.shape[1:])):
+        yield step
+        block = np.asarray(values[(slice(None), *_within(one.box, rows))])
+        one.values.add(block[:, mask[rows]])
+
+
+def _within(box: tuple[slice, ...], rows: slice) -> tuple[slice, ...]:
+    """Some rows of a box, counted from its first."""
+    return (slice(box[0].start + rows.start, box[0].start + rows.stop), *box[1:])
 
 
 def _room(data: ArrayLike) -> np.ndarray | None:
@@ -223,15 +244,6 @@ def _look(one: _Object, planes: np.ndarray, part: slice, ruler: Ruler) -> None:
         one.diameter = longer.moved(corner)
 
 
-def _values(image: np.ndarray, mask: np.ndarray) -> tuple[float, ...]:
-    """What `INTENSITIES` name, of an object's values in all channels."""
-    values = image[:, mask].astype(np.float64)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return (np.nan,) * len(INTENSITIES)
-    return float(values.mean()), float(values.std()), float(values.min()), float(values.max())
-
-
 def _table(
     found: _Found, position: dict[str, int], *, order: str, ruler: Ruler, image: bool
 ) -> dict[str, np.ndarray]:
@@ -249,7 +261,7 @@ def _table(
     if ruler.ndim == 3:
         table["diameter-z"] = np.array([one.ends[0, 0] for one in diameters], dtype=np.int64)
     if image:
-        values = np.array([one.values for one in objects], dtype=float)
+        values = np.array([one.values.told for one in objects], dtype=float)
         table |= dict(zip(INTENSITIES, values.reshape(-1, len(INTENSITIES)).T, strict=True))
     return table | {f"centroid-{axis.lower()}": sums[f"centroid-{axis.lower()}"] for axis in order}
 

@@ -3,8 +3,9 @@
 Every side of a voxel on the surface counts by the cosine between its own normal and that of the
 object there, which is taken from the object blurred (Coeurjolly, Flin, Teytaud and Tougne,
 Multigrid convergence and surface area estimation, LNCS 2616, 2003). Ellipsoids come out 2 to 4 %
-too large, boxes 2 to 14 % too small, the more the thinner they are; the mesh of marching cubes
-that PyRadiomics takes is 8 to 23 % too large on the same ellipsoids, most where slices are thick.
+too large; the mesh of marching cubes that PyRadiomics takes is 8 to 23 % too large on the same
+ones, most where slices are thick. Boxes come out too small, the more the fewer voxels they have
+across: 2 % with 40 on each side, 10 % with 6 x 8 x 8, 15 to 21 % with 1 to 3 thick slices.
 Thin objects are not lost, as they are when a blurred object is meshed.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from napari_medai.io.tiff import image_name
 
 MASK_ENDING = re.compile(r"[-_. ](cp_)?(masks?|labels?|segmentation|instances?)$", re.IGNORECASE)
 IMAGE_ENDING = re.compile(r"[-_. ](img|image|raw)$", re.IGNORECASE)
+MODALITY = re.compile(r"_\d{4}$")
+"""How nnU-Net ends the names of images, one a modality of a case, but not those of masks."""
 SHOWN = 3
 
 
@@ -27,13 +29,14 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """The images of a folder, each with its mask, which has the same name.
 
     The mask's name may end with ``_mask``, ``_masks``, ``_label``, ``_labels``, ``_cp_masks`` and
-    the like, the image's with ``_img``. Both folders may be the same; masks without an image
-    are left out.
+    the like, the image's with ``_img``, or with ``_0000`` as in data sets of nnU-Net. Both folders
+    may be the same; masks without an image are left out.
 
     Raises
     ------
     InputError
-        If a folder holds no images, an image has no mask, or more than one fits.
+        If a folder holds no images, an image has no mask, more than one fits, or there are
+        several modalities.
     """
     for folder in (images, masks):
         if not folder.is_dir():
@@ -49,7 +52,7 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
             )
     by_name = _named(drawn, MASK_ENDING)
     pairs, alone = [], []
-    for name, found in _named(pictures, IMAGE_ENDING).items():
+    for name, found in _cases(_named(pictures, IMAGE_ENDING), by_name, images).items():
         fitting = by_name.get(name, [])
         if len(found) > 1 or len(fitting) > 1:
             which = fitting if len(fitting) > 1 else found
@@ -111,6 +114,29 @@ def _named(paths: Iterable[Path], ending: re.Pattern[str]) -> dict[str, list[Pat
     found = defaultdict(list)
     for path in paths:
         found[ending.sub("", image_name(path))].append(path)
+    return found
+
+
+def _cases(
+    pictures: Mapping[str, list[Path]], masks: Mapping[str, list[Path]], folder: Path
+) -> dict[str, list[Path]]:
+    """Images by the names of their masks, which lack the number of a modality."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    modalities: dict[str, list[Path]] = defaultdict(list)
+    for name, paths in pictures.items():
+        case = MODALITY.sub("", name)
+        if name in masks or case not in masks:
+            case = name
+        elif case != name:
+            modalities[name.removeprefix(case)] += paths
+        found[case] += paths
+    if len(modalities) > 1:
+        first = [paths[0].name for paths in modalities.values()]
+        raise InputError(
+            f"{folder} holds {len(modalities)} modalities, by the ends of their names "
+            f"({_some(first)}); keep the images of one, or save those of each case as one file "
+            "with channels"
+        )
     return found
 
 

@@ -9,6 +9,8 @@ from napari_medai.core.errors import InputError
 
 ALLOWED = frozenset({("napari_medai.nn.unet", "UNet")})
 """Nets a package may name. Packages never bring code, and cannot call anything else of ours."""
+MOST_CHANNELS = 64
+"""Channels that a net may have going in or out."""
 DEFAULTS = {"ndim": 2, "channels_in": 1, "channels_out": 1}
 """What a net takes where a package says nothing."""
 
@@ -53,7 +55,7 @@ def check_agreement(architecture: Architecture, stated: Mapping[str, int]) -> No
 
 
 def _rules(ndim: Any) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    channels = (lambda v: _whole(v, 1, 64), "1 to 64")
+    channels = (lambda v: _whole(v, 1, MOST_CHANNELS), f"1 to {MOST_CHANNELS}")
     return {
         "ndim": (lambda v: _whole(v, 2, 3), "2 or 3"),
         "channels_in": channels,

@@ -271,13 +271,15 @@ def _output(spec: ModelSpec, files: Mapping[str, str]) -> dict[str, Any]:
 
 def _space(spec: ModelSpec) -> list[dict[str, Any]]:
     letters = spec.axes[1:].lower()
-    size = spec.config.get("pixel_size")
-    if size is None:
+    unit, steps = "millimeter", spec.config.get("spacing")
+    if steps is None:
+        unit, steps = "micrometer", spec.config.get("pixel_size")
+    if steps is None:
         return [{"type": "space", "id": letter} for letter in letters]
-    sizes = [size] * len(letters) if number(size) else size
+    sizes = [steps] * len(letters) if number(steps) else steps
     return [
-        {"type": "space", "id": letter, "unit": "micrometer", "scale": float(step)}
-        for letter, step in zip(letters, sizes, strict=True)
+        {"type": "space", "id": letter, "unit": unit, "scale": float(size)}
+        for letter, size in zip(letters, sizes, strict=True)
     ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
+from napari_medai.models.architecture import MOST_CHANNELS
 from napari_medai.models.card import class_names
 from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import Architecture, ModelSpec
@@ -38,6 +39,8 @@ LARGEST_CROP = {2: 256**2, 3: 56**3}
 """Pixels of a crop at most."""
 AUXILIARY = 1
 """Coarser levels that answer too while the net is trained."""
+MOST_CLASSES = MOST_CHANNELS - 1
+"""The background has a channel of its own."""
 ZSCORE = {"zscore": 5.0}
 COLOURS = (
     "#e6194b",
@@ -144,6 +147,17 @@ class ClassCourse:
         return len(self._space)
 
 
+def check_classes(names: Sequence[str]) -> None:
+    """Refuse names that are empty or occur twice, and more than a net can tell apart."""
+    if len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise InputError(f"classes need different names, got {', '.join(names)}")
+    if len(names) > MOST_CLASSES:
+        raise InputError(
+            f"a model tells at most {MOST_CLASSES} classes apart, got {len(names)}; join some, "
+            "or train several models"
+        )
+
+
 def class_spec(
     name: str,
     pairs: Sequence[Pair],
@@ -212,8 +226,7 @@ def classes_spec(
     """
     from napari_medai.nn.unet import UNet
 
-    if len(set(classes)) != len(classes) or not all(name.strip() for name in classes):
-        raise InputError(f"classes need different names, got {', '.join(classes)}")
+    check_classes(classes)
     net = UNet(**kwargs)
     names = ("red", "green", "blue") if net.channels_in == 3 else ()
     entries = [

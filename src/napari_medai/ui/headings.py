@@ -38,7 +38,8 @@ def headings_of(table: Mapping[str, Any], ruler: Ruler, *, image_unit: str) -> l
     found[ruler.surface_name] = (
         _titled("Surface", symbol and f"{symbol}²"),
         "Area of the surface, also where the image ends: the sides of voxels, each by the angle "
-        "it makes with the surface there; within about 5 %, thin objects come out smaller",
+        "it makes with the surface there. Round objects come out 2 to 4 % too large, boxes too "
+        "small: by 2 % with 40 voxels on each side, by up to 21 % with 3 or fewer on one",
     )
     found[ruler.diameter_name] = (
         _titled("Diameter", symbol),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -28,6 +28,8 @@ from napari_medai.ui.headings import Heading
 
 DIGITS = 3
 """Digits that the middle one of a column's numbers is shown with."""
+LEAST_ROWS = 5
+"""Rows for which there is room, however many docks are stacked."""
 _MOST_DECIMALS = 6
 MISSING = "–"
 _ARROWS = (
@@ -68,6 +70,16 @@ class FeatureTable(QTableView):
         self._rows.fill({name: np.asarray(values) for name, values in columns.items()}, headings)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.resizeColumnsToContents()
+        self.updateGeometry()  # titles of two lines need more room
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the titles, some rows, and the bar below that scrolls sideways."""
+        rows, least = self.verticalHeader(), super().minimumSizeHint()
+        parts = [part for part in (self.horizontalHeader(), self.horizontalScrollBar()) if part]
+        room = sum(part.sizeHint().height() for part in parts) + 2 * self.frameWidth()
+        if rows is not None:
+            room += LEAST_ROWS * rows.defaultSectionSize()
+        return QSize(least.width(), max(least.height(), room))
 
     def row(self, place: int) -> int:
         """The row of the columns that is shown at a place, counted from the top."""
