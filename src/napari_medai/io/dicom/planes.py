@@ -173,9 +173,7 @@ def _grouped(source: Source, index: int, shared: Dataset | None, own: Dataset | 
         spacing=spacing,
         thickness=thickness,
         slope=_slope(rescale) if rescale is not None else _slope(header),
-        intercept=(
-            (number(header, "RescaleIntercept") or 0.0) if intercept is None else intercept
-        ),
+        intercept=((number(header, "RescaleIntercept") or 0.0) if intercept is None else intercept),
         voi=(group("FrameVOILUTSequence"), header),
         keys=_frame_keys(header, content, group, index),
     )

@@ -17,6 +17,7 @@ import numpy as np
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.atomic import replacing
+from napari_medai.io.dicom.seg_canvas import EVERY_SLICE
 from napari_medai.io.dicom.source import quiet
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _completed(source: SourceSeries) -> list[Dataset]:
 
     frame = generate_uid()
     for header in source.headers:
-        header.SliceThickness = header.get("SliceThickness") or source.grid.spacing[0]
+        header.SliceThickness = header.get("SliceThickness") or _step_across(source.grid)
         if "PerFrameFunctionalGroupsSequence" in header:
             _share(header)
         for name in (*IDENTITY, "PositionReferenceIndicator"):
@@ -202,11 +203,15 @@ def _renumbered(labels: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
 def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[Segment]) -> Dataset:
     import highdicom as hd
     from pydicom.uid import ExplicitVRLittleEndian
+    from pydicom.valuerep import DS
 
     _, spacing, direction = source.grid.as_lps()
     columns, rows = direction[:, 0], direction[:, 1]
+    step = _step_across(source.grid)
+    even = _is_even(source)
+    leans = abs(step - spacing[2]) > 1e-6 * step
     kind = hd.seg.SegmentationTypeValues
-    return hd.seg.Segmentation(
+    made = hd.seg.Segmentation(
         source_images=_completed(source),
         pixel_array=planes,
         segmentation_type=kind.BINARY if len(segments) <= MOST_BINARY else kind.LABELMAP,
@@ -220,11 +225,11 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
         software_versions=segments[0].version or "0",
         device_serial_number="0",
         content_label="SEGMENTATION",
+        content_description=None if even else EVERY_SLICE,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         pixel_measures=hd.PixelMeasuresSequence(
             pixel_spacing=[spacing[1], spacing[0]],
-            slice_thickness=spacing[2],
-            spacing_between_slices=spacing[2],
+            slice_thickness=step,
         ),
         plane_orientation=hd.PlaneOrientationSequence(
             hd.CoordinateSystemNames.PATIENT, [float(n) for n in (*columns, *rows)]
@@ -233,8 +238,30 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
             hd.PlanePositionSequence(hd.CoordinateSystemNames.PATIENT, [float(n) for n in position])
             for position in source.positions
         ],
-        omit_empty_frames=True,
+        # Where a few frames do not tell how the series lies, all are there.
+        omit_empty_frames=even and (not leans or int(planes.any(axis=(1, 2)).sum()) > 1),
     )
+    # highdicom puts the measures of the source in place of those that it is given.
+    measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.pop("SpacingBetweenSlices", None)
+    if even:
+        measures.SpacingBetweenSlices = DS(step, auto_format=True)
+    return made
+
+
+def _step_across(grid: Grid) -> float:
+    """The distance between slices at right angles to them, which is less where a stack leans."""
+    normal = np.cross(grid.direction[:, 1], grid.direction[:, 2])
+    return grid.spacing[0] * abs(float(grid.direction[:, 0] @ normal))
+
+
+def _is_even(source: SourceSeries) -> bool:
+    """Whether slices lie where the grid has them, but for rounding."""
+    index = np.zeros((len(source.positions), 3))
+    index[:, 0] = np.arange(len(index))
+    shown = index @ source.grid.affine[:3, :3].T + source.grid.origin
+    off = np.abs(np.array(source.positions, dtype=float)[:, ::-1] - shown)
+    return bool(off.max() <= 0.02 * source.grid.spacing[0])
 
 
 def _described(number: int, segment: Segment) -> Any:
