@@ -13,7 +13,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.dicom.reader import read_dicom, source_series
-from napari_medai.io.dicom.seg_writer import MOST_BINARY, Segment, SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.seg_writer import MOST_BINARY, SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.segments import Segment
 
 SHAPE = (4, 6, 5)
 SECRETS = {

@@ -11,7 +11,8 @@ import numpy as np
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.dicom.reader import source_series
-from napari_medai.io.dicom.seg_writer import Segment, SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.seg_writer import SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.segments import Segment
 from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import SOURCE, grid_of_layer
 
@@ -69,13 +70,19 @@ def fitting_series(place: str, labels: np.ndarray, grid: Grid) -> SourceSeries:
 
 
 def segments_of(labels: np.ndarray, attributes: Mapping[str, Any]) -> list[Segment]:
-    """A segment a label, named by the layer's features, and by the model that made them."""
+    """A segment a label, named by the layer's features, and by the model that made them.
+
+    Of classes there is one each, also of those that were not found.
+    """
     model, number = _made_by((attributes.get("metadata") or {}).get("medai"))
     names = _names(attributes.get("features"))
+    found = {int(label) for label in np.unique(labels) if label}
+    # Classes have different names and are numbered from 1 on; objects share the names of theirs.
+    if len(set(names.values())) == len(names) and set(names) == set(range(1, len(names) + 1)):
+        found |= set(names)
     return [
-        Segment(int(label), names.get(int(label), f"object {label}"), model, number)
-        for label in np.unique(labels)
-        if label
+        Segment(label, names.get(label, f"object {label}"), model, number)
+        for label in sorted(found)
     ]
 
 

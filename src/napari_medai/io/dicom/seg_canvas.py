@@ -12,6 +12,7 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
 from napari_medai.io.dicom.geometry import SAME_PLACE, heights, normal_of, placing
 from napari_medai.io.dicom.planes import Plane
+from napari_medai.io.dicom.segments import number_of
 from napari_medai.io.dicom.source import Source
 from napari_medai.io.dicom.tags import first, items, whole, word
 from napari_medai.io.dicom.tiles import is_tiled, matrix_shape, tile_places
@@ -138,8 +139,3 @@ def segment_numbers(source: Source) -> list[int]:
         found = first(own, "SegmentIdentificationSequence") or common
         result.append(whole(found, "ReferencedSegmentNumber") or 1)
     return [min(max(number, 1), 2**16 - 1) for number in result]
-
-
-def number_of(item: Any) -> int:
-    """The number of a segment by its description; 0 where it has none."""
-    return whole(item, "SegmentNumber") or 0
