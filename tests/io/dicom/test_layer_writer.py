@@ -9,6 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+from pydicom.sr.coding import Code
 
 from napari_medai.core.errors import RunError
 from napari_medai.core.space import carried
@@ -81,6 +83,41 @@ def test_a_class_that_was_not_found_keeps_its_number(
     assert list(seg.segment_numbers) == [1, 2, 3]
     volume = seg.get_volume(combine_segments=True, allow_missing_positions=True)
     assert set(np.unique(volume.array)) == {0, 2}
+
+
+def test_classes_keep_their_colours_and_terms(
+    series: Callable[..., Path], make: Any, tmp_path: Path
+) -> None:
+    layer = _drawn_on(series(make.phantom()))
+    layer.data = np.minimum(layer.data, 2)
+    layer.features = {"index": [1, 2], "class": ["front", "back"]}
+    layer.colormap = DirectLabelColormap(
+        color_dict={None: "white", 0: "transparent", 1: "#e69f00", 2: (0, 0.2, 1, 0.5)}
+    )
+    liver = {"scheme": "SCT", "value": "10200004", "meaning": "Liver"}
+    organ = {"scheme": "SCT", "value": "91723000", "meaning": "Anatomical Structure"}
+    layer.metadata["medai"]["classes"] = [
+        {"name": "front", "code": liver, "category": organ},
+        {"name": "back", "colour": "#000000"},
+    ]
+    again = _saved_and_read(layer, tmp_path / "a.dcm")
+    assert again.features["type"] == ["Liver", "Tissue"]
+    assert again.features["category"] == ["Anatomical Structure", "Tissue"]
+    told = highdicom.seg.segread(tmp_path / "a.dcm").get_segment_description(1)
+    assert told.segmented_property_type == Code("10200004", "SCT", "Liver")
+    assert {label: [round(255 * n) for n in rgba] for label, rgba in again.colors.items()} == {
+        1: [0xE6, 0x9F, 0x00, 255],
+        2: [0, 51, 255, 255],
+    }
+    ((data, options, _),) = read_layers(tmp_path / "a.dcm")
+    shown = Labels(data, **options).colormap.color_dict
+    assert np.allclose(shown[1], [0xE6 / 255, 0x9F / 255, 0, 1])
+
+
+def test_colours_by_turns_are_not_written(
+    series: Callable[..., Path], make: Any, tmp_path: Path
+) -> None:
+    assert not _saved_and_read(_drawn_on(series(make.phantom())), tmp_path / "a.dcm").colors
 
 
 @pytest.mark.parametrize("most", [70, 70_000], ids=["map", "renumbered map"])

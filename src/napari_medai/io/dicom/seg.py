@@ -13,7 +13,7 @@ from napari_medai.io.dicom.facts import facts, series_name
 from napari_medai.io.dicom.pixels import decoded
 from napari_medai.io.dicom.planes import Plane, planes_of
 from napari_medai.io.dicom.seg_canvas import Canvas, canvas_of, segment_numbers
-from napari_medai.io.dicom.segments import labels_of, number_of
+from napari_medai.io.dicom.segments import colours_of, labels_of, number_of
 from napari_medai.io.dicom.source import Source
 from napari_medai.io.dicom.tags import first, items, whole, word
 from napari_medai.io.dicom.tiles import is_tiled
@@ -78,6 +78,7 @@ def _labels(source: Source, canvas: Canvas, data: np.ndarray, members: set[int])
         name=series_name(header, data.shape),
         labels=True,
         features=_features(header, members),
+        colors=colours_of(header),
         metadata=facts([Plane(source)]),
     )
     return image if canvas.grid is None else laid_upright(image, canvas.grid)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from napari_medai.io.dicom.tags import items, whole, word
+from napari_medai.io.dicom.tags import items, numbers, whole, word
 
 TISSUE = ("85756007", "SCT", "Tissue")
 _LABEL = re.compile(r"label ([1-9]\d{0,9})")
@@ -72,3 +72,17 @@ def labels_of(header: Any) -> dict[int, int]:
         told[number_of(item)] = int(found[1]) if found else number_of(item)
     sound = len(set(told.values())) == len(told) and max(told.values(), default=0) <= _LARGEST_LABEL
     return told if sound else {number: number for number in told}
+
+
+def colours_of(header: Any) -> dict[int, tuple[float, ...]]:
+    """Red, green, blue and opacity (0 to 1) of the labels whose segments tell a colour."""
+    from highdicom.color import CIELabColor
+
+    known, found = labels_of(header), {}
+    for item in items(header, "SegmentSequence"):
+        told = numbers(item, "RecommendedDisplayCIELabValue", 3)
+        label = known[number_of(item)]
+        if told is not None and label > 0 and all(0 <= n < 2**16 for n in told):
+            colour = CIELabColor.from_dicom_value([int(n) for n in told])
+            found[label] = (*(n / 255 for n in colour.to_rgb(clip=True)), 1.0)
+    return found
