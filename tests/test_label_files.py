@@ -16,6 +16,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from napari_medai.cli import main
 from napari_medai.io.images import read_image
+from napari_medai.models.package import read_model
 
 NAMES = {"front": 1, "back": 2}
 
@@ -111,7 +112,9 @@ def series(folder: Path) -> Path:
     return folder
 
 
-def test_a_dicom_series_gets_a_dicom_segmentation(segment, tmp_path: Path) -> None:
+def test_a_dicom_series_gets_a_dicom_segmentation(
+    segment, class_package: Path, tmp_path: Path
+) -> None:
     import highdicom
 
     source = series(tmp_path / "ct")
@@ -125,6 +128,12 @@ def test_a_dicom_series_gets_a_dicom_segmentation(segment, tmp_path: Path) -> No
     written = highdicom.seg.segread(files[1])
     names = {number: written.get_segment_description(number).segment_label for number in (1, 2)}
     assert names == {1: "front", 2: "back"}
+    wanted = {
+        n: [int(entry["colour"][i : i + 2], 16) for i in (1, 3, 5)]
+        for n, entry in enumerate(read_model(class_package).config["classes"], 1)
+    }
+    colours = read_image(files[1])[0].colors
+    assert {n: [round(255 * c) for c in rgba[:3]] for n, rgba in colours.items()} == wanted
     assert written.SeriesInstanceUID != pydicom.dcmread(source / "0.dcm").SeriesInstanceUID
     (scan,), (labels,) = read_image(source), read_image(files[1])
     np.testing.assert_allclose(labels.grid.affine, scan.grid.affine, atol=1e-6)

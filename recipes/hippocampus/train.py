@@ -32,6 +32,7 @@ from napari_medai.tasks.pairs import Pair
 from napari_medai.tasks.segment import SegmentParams, segment_steps
 from napari_medai.tasks.train import fresh_net
 from napari_medai.tasks.train_classes import (
+    COLOURS,
     NETS,
     ZSCORE,
     ClassCourse,
@@ -44,6 +45,9 @@ HELD_OUT = 1 / 12
 LEARNING_RATES = (3e-3, 1.5e-3)
 """Of the first round, and of one that goes on from it."""
 CLASSES = ("anterior", "posterior")
+STRUCTURE = {"scheme": "SCT", "value": "91723000", "meaning": "Anatomical Structure"}
+HIPPOCAMPUS = {"scheme": "SCT", "value": "5366008", "meaning": "Hippocampus"}
+"""What both classes are in SNOMED CT (DICOM PS3.16, CID 7150 and 7140)."""
 TOLERANCE = 1.0
 """Millimetres within which surfaces count as the same: one voxel."""
 
@@ -73,6 +77,10 @@ def description() -> ModelSpec:
         description="Anterior and posterior hippocampus in T1-weighted MR, in a volume cut out "
         "around one of them.",
         config={
+            "classes": [
+                {"name": name, "colour": colour, "category": STRUCTURE, "code": HIPPOCAMPUS}
+                for name, colour in zip(CLASSES, COLOURS, strict=False)
+            ],
             "spacing": [1.0, 1.0, 1.0],
             "intensity": ZSCORE,
             # The left hippocampus mirrors the right one.

@@ -10,7 +10,7 @@ import pytest
 
 from napari_medai.core.errors import InputError
 from napari_medai.models.card import card_text, class_names, summary_line
-from napari_medai.models.package import Model, read_model
+from napari_medai.models.package import Model, read_model, write_model
 from napari_medai.models.spec import ModelSpec
 from napari_medai.models.verify import verify_model
 
@@ -50,8 +50,6 @@ def test_other_programs_are_told_how_to_prepare_images(
 ) -> None:
     import yaml
 
-    from napari_medai.models.package import write_model
-
     spec = replace(organs.spec, config={**organs.config, "intensity": intensity})
     model = write_model(tmp_path / "halves", spec, weights=organs.weights_path)
     described = yaml.safe_load((model.path / "rdf.yaml").read_text(encoding="utf-8"))
@@ -77,6 +75,21 @@ def test_other_programs_are_told_the_spacing(organs: Model, tmp_path: Path) -> N
     assert replace(read_model(model.path).spec, card=spec.card) == spec
 
 
+def _coded(code: Any, category: Any = None) -> dict[str, Any]:
+    more = {} if category is None else {"category": category}
+    return {"classes": [{"name": "front", "code": code, **more}, {"name": "back"}]}
+
+
+def test_classes_may_have_coded_terms(organs: Model, tmp_path: Path) -> None:
+    change = _coded(
+        {"scheme": "SCT", "value": "10200004", "meaning": "Liver"},
+        {"scheme": "SCT", "value": "91723000", "meaning": "Anatomical Structure"},
+    )
+    spec = replace(organs.spec, config={**organs.config, **change})
+    model = write_model(tmp_path / "coded", spec, weights=organs.weights_path)
+    assert read_model(model.path).config["classes"] == change["classes"]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -85,6 +98,10 @@ def test_other_programs_are_told_the_spacing(organs: Model, tmp_path: Path) -> N
         ({"classes": ["front", "back"]}, "classes must be a list of"),
         ({"classes": [{"name": "a"}, {"name": "a"}]}, "classes must be a list of"),
         ({"classes": [{"name": "a", "colour": "red"}, {"name": "b"}]}, "classes must be a list of"),
+        (_coded({"scheme": "SCT", "value": "10200004"}), 'may have a "code"'),
+        (_coded({"scheme": "SCT", "value": 10200004, "meaning": "Liver"}), 'may have a "code"'),
+        (_coded({"scheme": "SCT", "value": "1" * 17, "meaning": "Liver"}), 'may have a "code"'),
+        (_coded("Liver"), 'may have a "code"'),
         ({"classes": [{"name": "a"}]}, "of 1 classes has 2 output channels"),
         ({"spacing": [1.0, 1.0]}, "spacing must be 3 positive numbers of millimetres"),
         ({"spacing": [1.0, 0.0, 1.0]}, "spacing must be 3 positive numbers of millimetres"),

@@ -112,5 +112,9 @@ def _write_segmentation(path: Path, result: Segmentation, image: ImageData, sour
     if not labels.any():
         raise InputError("nothing was found, and a DICOM segmentation cannot be empty")
     series = fitting_series(str(source), labels, grid)
-    made = {"features": result.features, "metadata": {"medai": result.record}}
+    made = {
+        "features": result.features,
+        "metadata": {"medai": result.record},
+        "colormap": result.colours,
+    }
     write_dicom_seg(path, labels, grid, series, segments_of(labels, made))

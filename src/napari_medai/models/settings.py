@@ -17,6 +17,9 @@ NEEDED = {"segment": ("decoder",)}
 """What the settings of a task's model must hold, and besides, by its decoder:"""
 NEEDED_BY = {VOTES: ("diameter",), CLASSES: ("classes",)}
 
+_TERMS = ("code", "category")
+_CODE = {"scheme": 16, "value": 16, "meaning": 64}
+"""The parts of a coded term, and how long DICOM lets them be."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 
 
@@ -37,7 +40,11 @@ def check_settings(task: str, settings: Mapping[str, Any], *, space: int) -> Non
         raise InputError(f"the settings of the model (config: medai:) lack {', '.join(missing)}")
     rules = _rules(task, space)
     if decoder == CLASSES and task in DECODERS:
-        rules["classes"] = (_are_classes, 'a list of {"name": text, "colour": "#rrggbb"}')
+        rules["classes"] = (
+            _are_classes,
+            'a list of {"name": text, "colour": "#rrggbb"}, which may have a "code" and a '
+            '"category": {"scheme": text, "value": text, "meaning": text}',
+        )
     for key, (holds, wanted) in rules.items():
         if key in settings and not holds(settings[key]):
             raise InputError(f"{key} must be {wanted}, got {settings[key]!r}")
@@ -115,4 +122,12 @@ def _are_classes(value: Any) -> bool:
         all(isinstance(name, str) for name in names)
         and len(set(names)) == len(names)
         and all(isinstance(c, str) and _COLOUR.fullmatch(c) is not None for c in colours)
+        and all(_is_code(entry[key]) for entry in value for key in _TERMS if key in entry)
     )
+
+
+def _is_code(value: Any) -> bool:
+    """Whether this is a coded term that fits into DICOM's code sequence (PS3.3, 8.8)."""
+    if not isinstance(value, Mapping) or set(value) != set(_CODE):
+        return False
+    return all(isinstance(value[k], str) and 0 < len(value[k]) <= n for k, n in _CODE.items())

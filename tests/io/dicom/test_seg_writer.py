@@ -13,7 +13,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.dicom.reader import read_dicom, source_series
-from napari_medai.io.dicom.seg_writer import MOST_BINARY, Segment, SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.seg_writer import MOST_BINARY, SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.segments import Segment
 
 SHAPE = (4, 6, 5)
 SECRETS = {
@@ -198,14 +199,92 @@ def test_a_series_opened_and_segmented_is_its_source(
     expected = {
         tuple(np.round(h.ImagePositionPatient, 3))
         for h, plane in zip(source.headers, image.stored.stored_again(labels), strict=True)
-        if plane.any()
+        if plane.any() or files  # empty slices tell where a gap is
     }
     frames = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
     found = {tuple(np.round(f.PlanePositionSequence[0].ImagePositionPatient, 3)) for f in frames}
     assert found == expected
     (again,) = read_dicom(path)
-    if not files:
-        back = carried(np.asarray(again.levels[0]), again.grid, image.grid, labels.shape)
-        assert np.array_equal(back, labels)
+    back = carried(np.asarray(again.levels[0]), again.grid, image.grid, labels.shape)
+    assert np.array_equal(back, labels)
     assert again.labels
     assert list(again.features["class"]) == ["letter"]
+
+
+def _there_and_back(folder: Path, kept: slice) -> None:
+    """Labels on some slices of a series lie on it again when their segmentation is read."""
+    (image,) = read_dicom(folder)
+    (source,) = source_series(folder)
+    assert image.grid is not None
+    labels = np.zeros(image.levels[0].shape, np.int32)
+    labels[kept, 1:3, 2:4] = 1
+    path = write_dicom_seg(
+        folder.parent / "seg.dcm", labels, image.grid, source, [Segment(1, "box", "medai", "1.0")]
+    )
+    (again,) = read_dicom(path)
+    assert again.grid is not None
+    back = carried(np.asarray(again.levels[0]), again.grid, image.grid, labels.shape)
+    assert np.array_equal(back, labels)
+
+
+@pytest.mark.parametrize("kept", [slice(2, 12, 3), slice(4, 5)], ids=["some", "one"])
+@pytest.mark.parametrize("step", [1.0, 2.5])
+def test_labels_on_a_leaning_stack_lie_on_it_again(
+    series: Callable[..., Path], make: Any, step: float, kept: slice
+) -> None:
+    tilt = np.radians(20)
+    way = step * np.array([0.0, np.sin(tilt), np.cos(tilt)])
+    folder = series(make.phantom(14), step=way, spacing=(0.5, 0.5))
+    _there_and_back(folder, kept)
+    measures = pydicom.dcmread(folder.parent / "seg.dcm").SharedFunctionalGroupsSequence[0]
+    told = measures.PixelMeasuresSequence[0].SpacingBetweenSlices
+    assert told == pytest.approx(step * np.cos(tilt), rel=1e-6)
+
+
+def test_a_step_that_is_not_told_is_measured_exactly(
+    series: Callable[..., Path], make: Any, tmp_path: Path
+) -> None:
+    folder = series(make.phantom(40), step=0.9397)
+    _there_and_back(folder, slice(2, 38))
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    del measures.SpacingBetweenSlices, measures.SliceThickness
+    seg.save_as(tmp_path / "seg.dcm")
+    (again,) = read_dicom(tmp_path / "seg.dcm")
+    assert again.levels[0].shape[0] == 36
+    assert again.grid is not None
+    assert again.grid.spacing[0] == pytest.approx(0.9397, rel=1e-6)
+    assert not again.notes
+
+
+@pytest.mark.parametrize("kept", [slice(2, 6), slice(0, 7, 6), slice(4, 5), slice(None)])
+@pytest.mark.parametrize(
+    "heights", [[0, 1, 2, 4, 5, 6, 7], [0, 1, 2, 3.5, 4.5, 6, 7]], ids=["missing", "uneven"]
+)
+def test_labels_on_uneven_slices_lie_on_them_again(
+    series: Callable[..., Path], make: Any, heights: list[float], kept: slice
+) -> None:
+    places = np.outer(heights, [0, 0, 2.5])
+    _there_and_back(series(make.phantom(7), places=places), kept)
+
+
+@pytest.mark.parametrize("heights", [[0, 1, 2, 3, 4], [0, 1, 3, 4, 5]], ids=["even", "missing"])
+def test_labels_on_an_enhanced_series_lie_on_it_again(
+    make: Any, tmp_path: Path, heights: list[float]
+) -> None:
+    item = pydicom.Dataset
+    directions, measures, groups = item(), item(), []
+    directions.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    measures.PixelSpacing, measures.SliceThickness = [0.7, 1.1], 2.5
+    for height in heights:
+        group, place = item(), item()
+        place.ImagePositionPatient = [0, 0, 2.5 * height]
+        group.PlanePositionSequence = [place]
+        groups.append(group)
+    shared = item()
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [directions], [measures]
+    dataset = make.header("MR", NumberOfFrames=5, SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1")
+    dataset.SharedFunctionalGroupsSequence = [shared]
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    make.save(tmp_path / "mr" / "1.dcm", dataset, make.phantom(5))
+    _there_and_back(tmp_path / "mr", slice(1, 4, 2))

@@ -161,6 +161,22 @@ def test_an_enhanced_file_is_sorted_by_place_and_time(make: Any, tmp_path: Path)
     assert image.spacing == pytest.approx({"Z": 2.5, "Y": 0.7, "X": 1.1})
 
 
+def test_an_intercept_of_zero_of_a_frame_counts(make: Any, tmp_path: Path) -> None:
+    item = type(make.header())
+    groups = []
+    for intercept in (0, -10):
+        group, rescale = item(), item()
+        rescale.RescaleSlope, rescale.RescaleIntercept = 2, intercept
+        group.PixelValueTransformationSequence = [rescale]
+        groups.append(group)
+    dataset = make.header("CT", NumberOfFrames=2, RescaleSlope=1, RescaleIntercept=-1024)
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    data = make.phantom(2)
+    (image,) = read_dicom(make.save(tmp_path / "enhanced.dcm", dataset, data))
+    expected = data.astype(np.int32) * 2 - np.array([0, 10])[:, None, None]
+    np.testing.assert_array_equal(np.asarray(image.levels[0]), expected)
+
+
 def test_pictures_without_a_place_follow_their_numbers(make: Any, tmp_path: Path) -> None:
     data = make.phantom(3)
     for number, name in ((2, "a"), (0, "b"), (1, "c")):

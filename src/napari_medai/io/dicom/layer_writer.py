@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.dicom.reader import source_series
-from napari_medai.io.dicom.seg_writer import Segment, SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.seg_writer import SourceSeries, write_dicom_seg
+from napari_medai.io.dicom.segments import TISSUE, Code, Segment
 from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import SOURCE, grid_of_layer
+
+_HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @told_by_napari
@@ -69,13 +73,31 @@ def fitting_series(place: str, labels: np.ndarray, grid: Grid) -> SourceSeries:
 
 
 def segments_of(labels: np.ndarray, attributes: Mapping[str, Any]) -> list[Segment]:
-    """A segment a label, named by the layer's features, and by the model that made them."""
-    model, number = _made_by((attributes.get("metadata") or {}).get("medai"))
+    """A segment a label, named by the layer's features, and by the model that made them.
+
+    Of classes there is one each, also of those that were not found; what they are in coded terms
+    is in the record of the run (``classes``, as in the model's settings). ``colormap`` tells the
+    colours of labels that have their own, as napari's layers do, or as ``{1: "#rrggbb"}``.
+    """
+    record = (attributes.get("metadata") or {}).get("medai")
+    model, number = _made_by(record)
     names = _names(attributes.get("features"))
+    terms = _terms(record)
+    colours = _colours(attributes.get("colormap"))
+    found = {int(label) for label in np.unique(labels) if label}
+    # Classes have different names and are numbered from 1 on; objects share the names of theirs.
+    if len(set(names.values())) == len(names) and set(names) == set(range(1, len(names) + 1)):
+        found |= set(names)
     return [
-        Segment(int(label), names.get(int(label), f"object {label}"), model, number)
-        for label in np.unique(labels)
-        if label
+        Segment(
+            label,
+            names.get(label, f"object {label}"),
+            model,
+            number,
+            *terms.get(names.get(label, ""), (TISSUE, TISSUE)),
+            colours.get(label),
+        )
+        for label in sorted(found)
     ]
 
 
@@ -91,3 +113,38 @@ def _names(features: Any) -> dict[int, str]:
         return {}
     columns = (np.asarray(features[name]).tolist() for name in ("index", "class"))
     return {int(index): str(name) for index, name in zip(*columns, strict=True)}
+
+
+def _terms(record: Any) -> dict[str, tuple[Code, Code]]:
+    """Category and kind of each class that has a code, by its name."""
+    classes = record.get("classes") if isinstance(record, Mapping) else None
+    return {
+        str(entry.get("name", "")): (_code(entry.get("category")), _code(entry["code"]))
+        for entry in classes or ()
+        if isinstance(entry, Mapping) and entry.get("code")
+    }
+
+
+def _code(entry: Any) -> Code:
+    if not isinstance(entry, Mapping) or not {"value", "scheme", "meaning"} <= set(entry):
+        return TISSUE
+    return str(entry["value"]), str(entry["scheme"]), str(entry["meaning"])
+
+
+def _colours(colormap: Any) -> dict[int, tuple[int, int, int]]:
+    """Red, green, blue (0 to 255) of labels; none of a colormap that gives colours by turns."""
+    table = getattr(colormap, "color_dict", colormap)
+    if not isinstance(table, Mapping):
+        return {}
+    found = {n: _rgb(c) for n, c in table.items() if isinstance(n, int) and n > 0}
+    return {label: colour for label, colour in found.items() if colour is not None}
+
+
+def _rgb(colour: Any) -> tuple[int, int, int] | None:
+    if isinstance(colour, str):
+        if _HEX.fullmatch(colour) is None:
+            return None
+        red, green, blue = bytes.fromhex(colour[1:])
+    else:
+        red, green, blue = (round(255 * float(n)) for n in colour[:3])
+    return red, green, blue

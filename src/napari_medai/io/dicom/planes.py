@@ -164,6 +164,7 @@ def _grouped(source: Source, index: int, shared: Dataset | None, own: Dataset | 
     content = group("FrameContentSequence")
     spacing = pixel_spacing(measures) if measures is not None else pixel_spacing(header)
     thickness = number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness")
+    intercept = number(rescale, "RescaleIntercept")
     return Plane(
         source,
         index,
@@ -172,9 +173,7 @@ def _grouped(source: Source, index: int, shared: Dataset | None, own: Dataset | 
         spacing=spacing,
         thickness=thickness,
         slope=_slope(rescale) if rescale is not None else _slope(header),
-        intercept=(
-            number(rescale, "RescaleIntercept") or number(header, "RescaleIntercept") or 0.0
-        ),
+        intercept=((number(header, "RescaleIntercept") or 0.0) if intercept is None else intercept),
         voi=(group("FrameVOILUTSequence"), header),
         keys=_frame_keys(header, content, group, index),
     )

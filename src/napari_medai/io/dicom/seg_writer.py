@@ -7,16 +7,18 @@ source: the attributes that say so are empty unless they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid, carried
 from napari_medai.io.atomic import replacing
+from napari_medai.io.dicom.seg_canvas import EVERY_SLICE
+from napari_medai.io.dicom.segments import Segment, described
 from napari_medai.io.dicom.source import quiet
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 MOST_BINARY = 64
 """Segments up to which each is a mask of its own; more are written as one label map."""
 MOST_SEGMENTS = 65_535
-TISSUE = ("85756007", "SCT", "Tissue")
 IDENTITY = (
     "PatientName",
     "PatientID",
@@ -62,26 +63,6 @@ MORE_IDENTITY = (
 
 REFERRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """What images are referred to by."""
-
-Code = tuple[str, str, str]
-"""Value, scheme and meaning of a coded term: ``("85756007", "SCT", "Tissue")``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One label of a segmentation: its value in the array, name, and coded terms.
-
-    ``algorithm`` and ``version`` say what made it; without, somebody drew it. ``colour`` (red,
-    green, blue, 0 to 255) is how it is to be shown.
-    """
-
-    label: int
-    name: str
-    algorithm: str = ""
-    version: str = ""
-    category: Code = TISSUE
-    kind: Code = TISSUE
-    colour: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,9 +105,11 @@ def write_dicom_seg(
     """
     path = Path(path)
     _check_referable(source)
-    planes = _renumbered(carried(labels, grid, source.grid, source.shape), segments)
+    planes = carried(labels, grid, source.grid, source.shape)
+    _check_described(planes, segments)
+    numbered = _numbered(segments)
     with quiet():
-        segmentation = _segmentation(planes, source, segments)
+        segmentation = _segmentation(_renumbered(planes, numbered), source, numbered)
     if not identity:
         _forget(segmentation)
     with replacing(path, overwrite=overwrite) as partial:
@@ -154,7 +137,7 @@ def _completed(source: SourceSeries) -> list[Dataset]:
 
     frame = generate_uid()
     for header in source.headers:
-        header.SliceThickness = header.get("SliceThickness") or source.grid.spacing[0]
+        header.SliceThickness = header.get("SliceThickness") or _step_across(source.grid)
         if "PerFrameFunctionalGroupsSequence" in header:
             _share(header)
         for name in (*IDENTITY, "PositionReferenceIndicator"):
@@ -174,8 +157,8 @@ def _share(header: Dataset) -> None:
             setattr(shared, name, first[name].value)
 
 
-def _renumbered(labels: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
-    """Labels 1 to n, in the order of the segments."""
+def _check_described(labels: np.ndarray, segments: Sequence[Segment]) -> None:
+    """Refuse labels that a segmentation cannot hold."""
     if not segments or not labels.any():
         raise InputError(
             "there is no label on the series to be saved; segment it first, or choose the layer "
@@ -186,45 +169,68 @@ def _renumbered(labels: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
             f"a DICOM segmentation holds at most {MOST_SEGMENTS} segments, got {len(segments)}; "
             "save the labels as NIfTI or OME-TIFF"
         )
-    known = np.array([segment.label for segment in segments])
-    strange = np.setdiff1d(np.unique(labels), np.append(known, 0))
+    strange = np.setdiff1d(np.unique(labels), [0, *(segment.label for segment in segments)])
     if strange.size:
         raise InputError(
             f"the labels hold {int(strange[0])}, which no segment describes; "
             "describe every label that occurs"
         )
+
+
+def _numbered(segments: Sequence[Segment]) -> dict[int, Segment]:
+    """Segments by their numbers: 1 to n in their order, as masks must be, or in a map the labels'.
+
+    Where the two differ, the description of a segment tells its label.
+    """
+    by_label = {segment.label: segment for segment in segments}
+    if len(segments) > MOST_BINARY and max(by_label) <= MOST_SEGMENTS:
+        return dict(sorted(by_label.items()))
+    return dict(enumerate(segments, start=1))
+
+
+def _renumbered(labels: np.ndarray, numbered: Mapping[int, Segment]) -> np.ndarray:
+    """The numbers of segments in place of their labels."""
+    numbers = np.array(list(numbered))
+    known = np.array([segment.label for segment in numbered.values()])
     order = np.argsort(known)
     place = np.searchsorted(known[order], labels).clip(max=len(known) - 1)
-    small = np.uint8 if len(segments) < 256 else np.uint16
-    return np.where(labels > 0, order[place] + 1, 0).astype(small)
+    small = np.uint8 if numbers.max() < 256 else np.uint16
+    return np.where(labels > 0, numbers[order][place], 0).astype(small)
 
 
-def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[Segment]) -> Dataset:
+def _segmentation(
+    planes: np.ndarray, source: SourceSeries, numbered: Mapping[int, Segment]
+) -> Dataset:
     import highdicom as hd
     from pydicom.uid import ExplicitVRLittleEndian
+    from pydicom.valuerep import DS
 
     _, spacing, direction = source.grid.as_lps()
     columns, rows = direction[:, 0], direction[:, 1]
+    step = _step_across(source.grid)
+    even = _is_even(source)
+    leans = abs(step - spacing[2]) > 1e-6 * step
     kind = hd.seg.SegmentationTypeValues
-    return hd.seg.Segmentation(
+    first = next(iter(numbered.values()))
+    made = hd.seg.Segmentation(
         source_images=_completed(source),
         pixel_array=planes,
-        segmentation_type=kind.BINARY if len(segments) <= MOST_BINARY else kind.LABELMAP,
-        segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
+        segmentation_type=kind.BINARY if len(numbered) <= MOST_BINARY else kind.LABELMAP,
+        segment_descriptions=[described(n, segment) for n, segment in numbered.items()],
         series_instance_uid=hd.UID(),
         series_number=300,
         sop_instance_uid=hd.UID(),
         instance_number=1,
         manufacturer="napari-medai",
-        manufacturer_model_name=segments[0].algorithm or "drawn",
-        software_versions=segments[0].version or "0",
+        manufacturer_model_name=first.algorithm or "drawn",
+        software_versions=first.version or "0",
         device_serial_number="0",
         content_label="SEGMENTATION",
+        content_description=None if even else EVERY_SLICE,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         pixel_measures=hd.PixelMeasuresSequence(
             pixel_spacing=[spacing[1], spacing[0]],
-            slice_thickness=spacing[2],
-            spacing_between_slices=spacing[2],
+            slice_thickness=step,
         ),
         plane_orientation=hd.PlaneOrientationSequence(
             hd.CoordinateSystemNames.PATIENT, [float(n) for n in (*columns, *rows)]
@@ -233,32 +239,30 @@ def _segmentation(planes: np.ndarray, source: SourceSeries, segments: Sequence[S
             hd.PlanePositionSequence(hd.CoordinateSystemNames.PATIENT, [float(n) for n in position])
             for position in source.positions
         ],
-        omit_empty_frames=True,
+        # Where a few frames do not tell how the series lies, all are there.
+        omit_empty_frames=even and (not leans or int(planes.any(axis=(1, 2)).sum()) > 1),
     )
+    # highdicom puts the measures of the source in place of those that it is given.
+    measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.pop("SpacingBetweenSlices", None)
+    if even:
+        measures.SpacingBetweenSlices = DS(step, auto_format=True)
+    return made
 
 
-def _described(number: int, segment: Segment) -> Any:
-    import highdicom as hd
-    from pydicom.sr.codedict import codes
+def _step_across(grid: Grid) -> float:
+    """The distance between slices at right angles to them, which is less where a stack leans."""
+    normal = np.cross(grid.direction[:, 1], grid.direction[:, 2])
+    return grid.spacing[0] * abs(float(grid.direction[:, 0] @ normal))
 
-    colour = None
-    if segment.colour is not None:
-        colour = hd.color.CIELabColor.from_rgb(*segment.colour)
-    made_by = hd.AlgorithmIdentificationSequence(
-        name=segment.algorithm or "none",
-        version=segment.version or "0",
-        family=codes.DCM.ArtificialIntelligence,
-    )
-    kinds = hd.seg.SegmentAlgorithmTypeValues
-    return hd.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=segment.name[:64],
-        segmented_property_category=hd.sr.CodedConcept(*segment.category),
-        segmented_property_type=hd.sr.CodedConcept(*segment.kind),
-        algorithm_type=kinds.AUTOMATIC if segment.algorithm else kinds.MANUAL,
-        algorithm_identification=made_by if segment.algorithm else None,
-        display_color=colour,
-    )
+
+def _is_even(source: SourceSeries) -> bool:
+    """Whether slices lie where the grid has them, but for rounding."""
+    index = np.zeros((len(source.positions), 3))
+    index[:, 0] = np.arange(len(index))
+    shown = index @ source.grid.affine[:3, :3].T + source.grid.origin
+    off = np.abs(np.array(source.positions, dtype=float)[:, ::-1] - shown)
+    return bool(off.max() <= 0.02 * source.grid.spacing[0])
 
 
 def _forget(dataset: Dataset) -> None:
