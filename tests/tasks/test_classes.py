@@ -60,6 +60,7 @@ def test_every_voxel_gets_a_class(model: Model) -> None:
         assert found.features["voxels"][row] == inside.sum() > 0
         assert found.features["mean_intensity"][row] == pytest.approx(data[inside].mean(), rel=1e-4)
     assert found.record["found"] == {"zoom": [1.0, 1.0, 1.0], "count": 2}
+    assert found.record["classes"] == model.config["classes"]
     assert found.told.startswith("front ")
     assert found.told.endswith(" ml")
 

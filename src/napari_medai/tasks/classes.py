@@ -107,6 +107,7 @@ def class_steps(
             "count": len(set(features["index"][features["voxels"] > 0].tolist())),
         },
     )
+    record["classes"] = [dict(entry) for entry in classes]
     colours = {i: entry["colour"] for i, entry in enumerate(classes, 1) if entry.get("colour")}
     notes = tuple(dict.fromkeys((*notes, *told, *said)))
     names = tuple(entry["name"] for entry in classes)
