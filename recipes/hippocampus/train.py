@@ -95,9 +95,10 @@ def description() -> ModelSpec:
             "limits": (
                 "Not for diagnosis, treatment or any other clinical decision. It knows boxes of "
                 "about 35 x 50 x 35 mm around one hippocampus of adults, healthy or with a "
-                "non-affective psychotic disorder, T1-weighted (MPRAGE) at 1 mm, upright as "
-                "files say; it does not find the hippocampus in a whole head, and lesions, "
-                "atrophy, children, other contrasts and strongly tilted volumes are unknown to it."
+                "non-affective psychotic disorder, T1-weighted (MPRAGE) at 1 mm, with Z to the "
+                "head, Y to the back and X to the left, as napari-medai lays files; it does not "
+                "find the hippocampus in a whole head, and lesions, atrophy, children, other "
+                "contrasts and strongly tilted volumes are unknown to it."
             ),
         },
         licence="CC-BY-SA-4.0",

@@ -99,7 +99,7 @@ def train(
     *,
     name: str,
     start: str | Path | Model | None = None,
-    classes: Sequence[str] = (),
+    classes: str | Sequence[str] = (),
     window: tuple[float, float] | None = None,
     mirror: str = "",
     axes: str | None = None,
@@ -143,15 +143,16 @@ def train(
     if task not in TRAINABLE:
         raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
     chosen = checked_params(TrainParams, params)
-    check_classes(classes)
+    names = (classes,) if isinstance(classes, str) else tuple(classes)
+    check_classes(names)
     begin = None if start is None else _model(start, task)
-    named = bool(classes) or (begin is not None and begin.decoder == CLASSES)
+    named = bool(names) or (begin is not None and begin.decoder == CLASSES)
     steps = train_steps(
         training_pairs(images, labels, axes=axes, classes=named),
         chosen,
         name=name,
         start=begin,
-        classes=classes,
+        classes=names,
         window=window,
         mirror=mirror,
         checkpoint=None if checkpoint is None else Path(checkpoint),

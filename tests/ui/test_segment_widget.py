@@ -528,7 +528,11 @@ def test_counts_are_readable(count: int, model: str, text: str) -> None:
 
 
 def test_classes_are_measured() -> None:
-    features = {"voxels": np.array([1500, 0]), "volume_ml": np.array([1.2345, 0])}
+    features = {
+        "index": np.array([1, 2]),
+        "voxels": np.array([1500, 0]),
+        "volume_ml": np.array([1.2345, 0]),
+    }
     found = Segmentation(np.zeros((1, 1)), "YX", features, {}, classes=("front", "back"))
     live: Any = SimpleNamespace(model="nuclei", result=found)
     assert counted(live) == "front 1.23 ml, back 0 ml"

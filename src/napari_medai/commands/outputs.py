@@ -84,7 +84,7 @@ class Outputs:
         """Those that exist and that the record beside them names."""
         try:
             record = json.loads(self.record.read_text(encoding="utf-8"))
-            files = {str(name) for name in record["files"]}
+            files = {self.stem.name + str(ending) for ending in record["files"]}
         except (OSError, ValueError, KeyError, TypeError):
             return []
         return [path for path in self.present if path.name in files]
@@ -176,7 +176,8 @@ def written_steps(
             shown = AxesArray(labels, result.axes)
             write_overlay_png(new.overlay, *middle_planes(array, shown))
         with replacing(new.record) as partial:
-            files = [path.name for path in (new.record, *new.present)]
+            stem = new.stem.name  # which may say who it is of
+            files = [path.name.removeprefix(stem) for path in (new.record, *new.present)]
             record = {**result.record, "notes": list(result.notes), "files": files, **notes}
             partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return result

@@ -107,7 +107,7 @@ def train_steps(
     *,
     name: str,
     start: Model | None = None,
-    classes: Sequence[str] = (),
+    classes: str | Sequence[str] = (),
     window: tuple[float, float] | None = None,
     mirror: str = "",
     checkpoint: Path | None = None,

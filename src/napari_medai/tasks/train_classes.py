@@ -179,6 +179,7 @@ def class_spec(
     InputError
         If a class occurs in no label, or names or the window do not fit.
     """
+    check_classes(classes)
     _check_present(pairs, classes)
     axes = "".join(axis for axis in "ZYX" if axis in space)
     known = [steps for pair in pairs if (steps := millimetres(pair.image, axes)) is not None]
@@ -207,7 +208,8 @@ def _check_present(pairs: Sequence[Pair], classes: Sequence[str]) -> None:
     absent = [name for number, name in enumerate(classes, 1) if number not in held]
     if absent:
         raise InputError(
-            f"no label holds the class {' or '.join(absent)}; leave it out, or add images with it"
+            f"no label holds the class {' or '.join(absent[:3])}; leave it out, or add images "
+            "with it"
         )
 
 

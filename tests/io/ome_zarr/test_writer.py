@@ -404,7 +404,7 @@ def test_what_exists_is_kept(tmp_path: Path) -> None:
 def test_labels_written_block_by_block_are_finished(tmp_path: Path) -> None:
     values: Any = CELLS.levels[0]
     zarr.create_array(tmp_path / "a.zarr" / writer.FINEST, data=values)
-    finish_labels(tmp_path / "a.zarr", STACK, axes="ZYX", name="cells")
+    finish_labels(tmp_path / "a.zarr", CELLS)
     (back,) = read_image(tmp_path / "a.zarr")
     same(back, CELLS)
     assert len(back.levels) == 3
@@ -419,9 +419,10 @@ def test_finished_labels_of_a_patient_lie_on_the_volume(tmp_path: Path, oblique:
     grid = Grid(affine)
     spacing = dict(zip("ZYX", grid.spacing, strict=True))
     units = dict.fromkeys("ZYX", "millimeter")
-    volume = ImageData((np.zeros((5, 21, 30)),), "ZYX", spacing, units, grid=grid)
-    zarr.create_array(tmp_path / "a.zarr" / writer.FINEST, data=np.asarray(CELLS.levels[0]))
-    finish_labels(tmp_path / "a.zarr", volume, axes="ZYX", name="cells")
+    labels = np.asarray(CELLS.levels[0])
+    zarr.create_array(tmp_path / "a.zarr" / writer.FINEST, data=labels)
+    given = ImageData((labels,), "ZYX", spacing, units, name="cells", labels=True, grid=grid)
+    finish_labels(tmp_path / "a.zarr", given)
     (back,) = read_image(tmp_path / "a.zarr")
     assert back.spacing == pytest.approx(spacing)
     assert (back.grid is None) == oblique
