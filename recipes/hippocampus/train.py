@@ -172,7 +172,8 @@ def main() -> None:
         if "score" in step.values:
             print(f"{run.trained.seconds:7.0f} s  {step.text}  {step.values}", flush=True)
     recipe = {
-        "command": "python recipes/hippocampus/train.py DATA",
+        "command": "python recipes/hippocampus/train.py DATA"
+        + ("" if start is None else " --from PACKAGE"),
         "minutes": options.minutes,
         "steps": run.trained.steps,
         "batch": schedule.batch,
