@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 SLAB = 1 << 22
 """Pixels read at a time."""
-TILE = {2: 1024, 3: 128}
+TILE = {2: 1024, 3: 112}
 """Edge of the tiles, in pixels of the net."""
 BLOCK = {2: 16_384, 3: 512}
 LARGEST_SCORES = 1 << 26
