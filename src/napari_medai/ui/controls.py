@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_medai.core.steps import Step
 
 
 class RunControls(QWidget):
@@ -34,3 +37,24 @@ class RunControls(QWidget):
         for label in (self.status, self.notes):
             label.setWordWrap(True)
             layout.addWidget(label)
+
+    def begin(self) -> None:
+        """A run is about to start."""
+        self.status.setText("Starting …")
+        self.notes.clear()
+        self.progress.setRange(0, 0)
+        self.progress.show()
+        # napari's activity dock handles events when it gets a bar: no second click in between.
+        self.run.setEnabled(False)
+
+    def step(self, step: Step) -> None:
+        """Show how far a run has come."""
+        self.progress.setRange(0, step.total)
+        self.progress.setValue(step.done)
+        if step.text:
+            self.status.setText(step.text)
+
+    def tell(self, sentence: str) -> None:
+        """Say what went wrong, here and as napari says it."""
+        self.status.setText(sentence)
+        show_error(sentence)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.core.measures import Measurements, measure_steps
-from napari_medai.core.steps import Step
 from napari_medai.ui.controls import RunControls
 from napari_medai.ui.going import go_to
 from napari_medai.ui.headings import headings_of, spacing_text
@@ -88,20 +87,15 @@ class MeasureWidget(QWidget):
         try:
             subject = subject_of(layer, image)
         except MedaiError as error:
-            self._tell(str(error))
+            self.ends.tell(str(error))
             return
         self._started = time.perf_counter()
         self._next_watch = Watch([layer] if image is None else [layer, image], parent=self)
-        self.status.setText("Starting …")
-        self.notes.clear()
-        self.progress.setRange(0, 0)
-        self.progress.show()
-        # napari's activity dock handles events when it gets a bar: no second click in between.
-        self.measure_button.setEnabled(False)
+        self.ends.begin()
         self._worker = start_steps(
             partial(measure_steps, subject.labels, subject.ruler, image=subject.image),
             title="Measuring",
-            on_step=self._show_step,
+            on_step=self.ends.step,
             on_result=partial(self._finish, layer, subject),
             on_error=self._fail,
             on_cancelled=self._show_cancelled,
@@ -136,17 +130,12 @@ class MeasureWidget(QWidget):
         try:
             path = self.table.save(f"{self._found[1].name} measures")
         except MedaiError as error:
-            self._tell(str(error))
+            self.ends.tell(str(error))
             return
         if path is not None:
             self.status.setText(f"Saved as {path.name}.")
 
     # What a run reports
-
-    def _show_step(self, step: Step) -> None:
-        self.progress.setRange(0, step.total)
-        self.progress.setValue(step.done)
-        self.status.setText(step.text)
 
     def _finish(self, layer: Labels, subject: Subject, found: Measurements) -> None:
         seconds = time.perf_counter() - self._started
@@ -187,7 +176,7 @@ class MeasureWidget(QWidget):
 
     def _fail(self, sentence: str) -> None:
         self._stop()
-        self._tell(sentence)
+        self.ends.tell(sentence)
 
     def _show_cancelled(self) -> None:
         self._stop()
@@ -198,10 +187,6 @@ class MeasureWidget(QWidget):
             self._next_watch.end()
             self._next_watch = None
         self._idle()
-
-    def _tell(self, sentence: str) -> None:
-        self.status.setText(sentence)
-        show_error(sentence)
 
     # Lines
 
@@ -275,7 +260,7 @@ class MeasureWidget(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for title, row in (("Labels", self.labels), ("Image", self.image), ("Pixel", self.spacing)):
             form.addRow(title, row)
-        ends = RunControls()
+        self.ends = ends = RunControls()
         ends.run.setText("Measure")
         ends.run.setToolTip("Measure every label; the columns also go into the layer's features")
         ends.cancel.setToolTip("Stop soon; nothing is changed")

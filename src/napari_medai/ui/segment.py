@@ -7,12 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFormLayout, QGroupBox, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_medai.core.errors import MedaiError
-from napari_medai.core.steps import Step
 from napari_medai.ui import engine
 from napari_medai.ui.controls import RunControls
 from napari_medai.ui.device import DevicePicker
@@ -71,21 +70,16 @@ class SegmentWidget(QWidget):
             source, model = self.source.source(), self.models.model()
             params = self._params()
         except MedaiError as error:
-            self._tell(str(error))
+            self.ends.tell(str(error))
             return
         self._remember()
         self._decoding.forget()
         self._started = time.perf_counter()
-        self.notes.clear()
-        self.status.setText("Starting …")
-        self.progress.setRange(0, 0)
-        self.progress.show()
-        # napari's activity dock handles events when it gets a bar: no second click in between.
-        self.run_button.setEnabled(False)
+        self.ends.begin()
         self._worker = start_steps(
             partial(live_steps, source, model, params),
             title="Segmentation",
-            on_step=self._show_step,
+            on_step=self.ends.step,
             on_result=partial(self._finish, source, self._said()),
             on_error=self._fail,
             on_cancelled=self._show_cancelled,
@@ -104,7 +98,7 @@ class SegmentWidget(QWidget):
         try:
             record, layer = self._record()
         except MedaiError as error:
-            self._tell(str(error))
+            self.ends.tell(str(error))
             return
         text = script(record, path=layer.source.path)
         if (clipboard := QApplication.clipboard()) is not None:
@@ -112,12 +106,6 @@ class SegmentWidget(QWidget):
         show_info("The script is on the clipboard.")
 
     # What a run reports
-
-    def _show_step(self, step: Step) -> None:
-        self.progress.setRange(0, step.total)
-        self.progress.setValue(step.done)
-        if step.text:
-            self.status.setText(step.text)
 
     def _finish(self, source: Source, asked: tuple[Any, ...], live: LiveResult) -> None:
         seconds = time.perf_counter() - self._started
@@ -142,11 +130,7 @@ class SegmentWidget(QWidget):
 
     def _fail(self, sentence: str) -> None:
         self._idle()
-        self._tell(sentence)
-
-    def _tell(self, sentence: str) -> None:
-        self.status.setText(sentence)
-        show_error(sentence)
+        self.ends.tell(sentence)
 
     def _show_cancelled(self) -> None:
         self._idle()
@@ -292,7 +276,7 @@ class SegmentWidget(QWidget):
         layout.addLayout(form)
         layout.addWidget(objects)
         layout.addWidget(advanced)
-        ends = RunControls()
+        self.ends = ends = RunControls()
         layout.addWidget(ends)
         layout.addStretch()
         self.run_button, self.cancel_button, self.copy_button = ends.run, ends.cancel, ends.copy
