@@ -132,7 +132,7 @@ def test_a_dicom_series_gets_a_dicom_segmentation(
         n: [int(entry["colour"][i : i + 2], 16) for i in (1, 3, 5)]
         for n, entry in enumerate(read_model(class_package).config["classes"], 1)
     }
-    colours = read_image(files[1])[0].colors
+    colours = read_image(files[1])[0].colours
     assert {n: [round(255 * c) for c in rgba[:3]] for n, rgba in colours.items()} == wanted
     assert written.SeriesInstanceUID != pydicom.dcmread(source / "0.dcm").SeriesInstanceUID
     (scan,), (labels,) = read_image(source), read_image(files[1])
@@ -180,7 +180,7 @@ def test_ome_zarr_stays_itself(segment, tmp_path: Path) -> None:
     assert labels.origin == {"Y": 40.0}
     assert labels.spacing == spacing
     assert set(np.unique(np.asarray(labels.levels[0]))) == {0, 1, 2}
-    assert labels.colors[1] == pytest.approx((0xE6 / 255, 0x19 / 255, 0x4B / 255, 1.0), abs=0.01)
+    assert labels.colours[1] == pytest.approx((0xE6 / 255, 0x19 / 255, 0x4B / 255, 1.0), abs=0.01)
 
 
 def test_only_what_was_written_is_replaced(segment, tmp_path: Path, class_package: Path) -> None:

@@ -154,7 +154,7 @@ def _write_segmentation(image: ImageData, parsed: argparse.Namespace) -> None:
         labels,
         grid,
         fitting_series(str(parsed.series), labels, grid),
-        segments_of(labels, {"features": image.features, "colormap": image.colors}),
+        segments_of(labels, {"features": image.features, "colormap": image.colours}),
         overwrite=parsed.overwrite,
         identity=parsed.keep_patient,
     )

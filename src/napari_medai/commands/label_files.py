@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL, AxesArray
+from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import InputError
 from napari_medai.io.dicom.files import is_dicom
 from napari_medai.io.image_data import ImageData
@@ -50,11 +50,7 @@ def write_label_file(
     ending = label_ending(source, image)
     notes: tuple[str, ...] = ()
     if ending == TIFF:
-        known = image.axes.replace(CHANNEL, "")
-        spacing = {axis: step for axis, step in image.spacing.items() if axis in known}
-        units = {axis: unit for axis, unit in image.units.items() if axis in known}
-        placed = AxesArray(result.labels, result.axes, spacing, units)
-        write_tiff(_named(stem, TIFF), placed, labels=True)
+        write_tiff(_named(stem, TIFF), labels_of(result, image, stem.name).image, labels=True)
         return ()
     if ending == ZARR:
         write_zarr(_named(stem, ZARR), labels_of(result, image, stem.name))
@@ -82,7 +78,7 @@ def labels_of(result: Segmentation, image: ImageData, name: str) -> ImageData:
         origin=image.origin,
         grid=image.grid,
         features={column: values.tolist() for column, values in result.features.items()},
-        colors={number: _rgba(colour) for number, colour in result.colours.items()},
+        colours={number: _rgba(colour) for number, colour in result.colours.items()},
     )
 
 
@@ -115,6 +111,6 @@ def _write_segmentation(path: Path, result: Segmentation, image: ImageData, sour
     made = {
         "features": result.features,
         "metadata": {"medai": result.record},
-        "colormap": result.colours,
+        "colormap": labels_of(result, image, path.stem).colours,
     }
     write_dicom_seg(path, labels, grid, series, segments_of(labels, made))

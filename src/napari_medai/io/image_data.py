@@ -23,7 +23,7 @@ class ImageData:
     back to the file's own order of axes. Of others, ``origin`` is the place of the first sample
     along an axis, in its unit, where it is not 0. ``contrast`` are the values to show as black and
     white, where the file knows them. ``features`` are columns of a labels' table (``index``,
-    ``class``, ...), ``colors`` the red, green, blue and opacity (0 to 1) of labels. ``metadata``
+    ``class``, ...), ``colours`` the red, green, blue and opacity (0 to 1) of labels. ``metadata``
     says how it was taken, never of whom. ``notes`` are for the user: a sentence for each thing in
     the file that is not as it should be.
     """
@@ -41,7 +41,7 @@ class ImageData:
     stored: Upright | None = None
     contrast: tuple[float, float] | None = None
     features: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    colors: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    colours: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

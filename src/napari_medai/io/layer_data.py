@@ -71,8 +71,8 @@ def layer_data(image: ImageData) -> LayerData:
         options["contrast_limits"] = image.contrast
     if image.features and kind == "labels":
         options["features"] = {name: list(values) for name, values in image.features.items()}
-    if image.colors and kind == "labels":
-        options["colormap"] = {None: _OTHER_LABELS, 0: (0.0, 0.0, 0.0, 0.0), **image.colors}
+    if image.colours and kind == "labels":
+        options["colormap"] = {None: _OTHER_LABELS, 0: (0.0, 0.0, 0.0, 0.0), **image.colours}
     if image.metadata:
         options["metadata"] = {"medai": dict(image.metadata)}
     if len(image.levels) > 1:

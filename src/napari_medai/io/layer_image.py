@@ -36,7 +36,7 @@ def image_of_layer(data: Any, attributes: Mapping[str, Any], *, labels: bool) ->
         labels=labels,
         contrast=shown,
         features=_features(attributes.get("features")) if labels else {},
-        colors=_colors(attributes.get("colormap")) if labels else {},
+        colours=label_colours(attributes.get("colormap")) if labels else {},
     )
 
 
@@ -58,11 +58,14 @@ def _features(table: Any) -> dict[str, list[Any]]:
     return {"index": list(range(len(table))), **columns}
 
 
-def _colors(colormap: Any) -> dict[int, tuple[float, ...]]:
-    """The colours that the user, or the file, gave to labels one by one."""
-    given = getattr(colormap, "color_dict", None) or {}
+def label_colours(colormap: Any) -> dict[int, tuple[float, ...]]:
+    """The colours (0 to 1) that the user, or the file, gave to labels one by one.
+
+    A colormap of napari that gives colours by turns has none; a mapping may be given too.
+    """
+    given = getattr(colormap, "color_dict", colormap)
     return {
-        int(label): tuple(float(part) for part in color)
-        for label, color in given.items()
+        int(label): tuple(float(part) for part in colour)
+        for label, colour in (given.items() if isinstance(given, Mapping) else ())
         if label is not None and label != 0
     }

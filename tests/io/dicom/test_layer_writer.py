@@ -105,7 +105,7 @@ def test_classes_keep_their_colours_and_terms(
     assert again.features["category"] == ["Anatomical Structure", "Tissue"]
     told = highdicom.seg.segread(tmp_path / "a.dcm").get_segment_description(1)
     assert told.segmented_property_type == Code("10200004", "SCT", "Liver")
-    assert {label: [round(255 * n) for n in rgba] for label, rgba in again.colors.items()} == {
+    assert {label: [round(255 * n) for n in rgba] for label, rgba in again.colours.items()} == {
         1: [0xE6, 0x9F, 0x00, 255],
         2: [0, 51, 255, 255],
     }
@@ -117,7 +117,7 @@ def test_classes_keep_their_colours_and_terms(
 def test_colours_by_turns_are_not_written(
     series: Callable[..., Path], make: Any, tmp_path: Path
 ) -> None:
-    assert not _saved_and_read(_drawn_on(series(make.phantom())), tmp_path / "a.dcm").colors
+    assert not _saved_and_read(_drawn_on(series(make.phantom())), tmp_path / "a.dcm").colours
 
 
 @pytest.mark.parametrize("most", [70, 70_000], ids=["map", "renumbered map"])

@@ -68,7 +68,7 @@ def test_an_image_and_its_labels(sample: Callable[[str], Path], version: str) ->
         "class": ["cell", "debris"],
         "area": [None, 2.5],
     }
-    assert labels.colors == {1: (1, 0, 0, 1), 5: (0, 0, 1, 0.2)}
+    assert labels.colours == {1: (1, 0, 0, 1), 5: (0, 0, 1, 0.2)}
 
 
 @VERSIONS
@@ -261,7 +261,7 @@ def test_strange_tables_and_colours_are_left_out(sample: Callable[[str], Path]) 
 
     _change(path / "labels" / "cells", strange)
     _, labels = read_image(path)
-    assert not labels.colors
+    assert not labels.colours
     assert not labels.features
 
 

@@ -42,7 +42,7 @@ CELLS = ImageData(
     labels=True,
     origin={"Z": 100.0, "Y": -3.0},
     features={"index": [1, 7], "class": ["cell", "debris"], "area": [2.5, np.nan]},
-    colors={1: (1.0, 0.0, 0.0, 1.0), 7: (0.0, 0.0, 1.0, 0.2)},
+    colours={1: (1.0, 0.0, 0.0, 1.0), 7: (0.0, 0.0, 1.0, 0.2)},
 )
 
 
@@ -85,7 +85,7 @@ def test_an_image_and_labels_come_back(tmp_path: Path, lazy: bool) -> None:
     same(image, STACK)
     same(labels, CELLS)
     assert labels.features == {**CELLS.features, "area": [2.5, None]}
-    assert labels.colors == CELLS.colors
+    assert labels.colours == CELLS.colours
     # 21 rows: 21, 11, 6; planes are as far apart as columns of the second level
     assert [level.shape for level in image.levels] == [(2, 5, 21, 30), (2, 5, 11, 15), (2, 5, 6, 8)]
     first = np.asarray(STACK.levels[0][:, :, :2, :2], float).mean((2, 3))

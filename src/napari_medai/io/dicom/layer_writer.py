@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -16,8 +15,7 @@ from napari_medai.io.dicom.seg_writer import SourceSeries, write_dicom_seg
 from napari_medai.io.dicom.segments import TISSUE, Code, Segment
 from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import SOURCE, grid_of_layer
-
-_HEX = re.compile(r"#[0-9a-fA-F]{6}")
+from napari_medai.io.layer_image import label_colours
 
 
 @told_by_napari
@@ -77,13 +75,13 @@ def segments_of(labels: np.ndarray, attributes: Mapping[str, Any]) -> list[Segme
 
     Of classes there is one each, also of those that were not found; what they are in coded terms
     is in the record of the run (``classes``, as in the model's settings). ``colormap`` tells the
-    colours of labels that have their own, as napari's layers do, or as ``{1: "#rrggbb"}``.
+    colours of labels that have their own (see `label_colours`).
     """
     record = (attributes.get("metadata") or {}).get("medai")
     model, number = _made_by(record)
     names = _names(attributes.get("features"))
     terms = _terms(record)
-    colours = _colours(attributes.get("colormap"))
+    colours = label_colours(attributes.get("colormap"))
     found = {int(label) for label in np.unique(labels) if label}
     # Classes have different names and are numbered from 1 on; objects share the names of theirs.
     if len(set(names.values())) == len(names) and set(names) == set(range(1, len(names) + 1)):
@@ -95,7 +93,7 @@ def segments_of(labels: np.ndarray, attributes: Mapping[str, Any]) -> list[Segme
             model,
             number,
             *terms.get(names.get(label, ""), (TISSUE, TISSUE)),
-            colours.get(label),
+            _rgb(colours[label]) if label in colours else None,
         )
         for label in sorted(found)
     ]
@@ -131,20 +129,7 @@ def _code(entry: Any) -> Code:
     return str(entry["value"]), str(entry["scheme"]), str(entry["meaning"])
 
 
-def _colours(colormap: Any) -> dict[int, tuple[int, int, int]]:
-    """Red, green, blue (0 to 255) of labels; none of a colormap that gives colours by turns."""
-    table = getattr(colormap, "color_dict", colormap)
-    if not isinstance(table, Mapping):
-        return {}
-    found = {n: _rgb(c) for n, c in table.items() if isinstance(n, int) and n > 0}
-    return {label: colour for label, colour in found.items() if colour is not None}
-
-
-def _rgb(colour: Any) -> tuple[int, int, int] | None:
-    if isinstance(colour, str):
-        if _HEX.fullmatch(colour) is None:
-            return None
-        red, green, blue = bytes.fromhex(colour[1:])
-    else:
-        red, green, blue = (round(255 * float(n)) for n in colour[:3])
+def _rgb(colour: Sequence[float]) -> tuple[int, int, int]:
+    """Red, green and blue of a colour, 0 to 255."""
+    red, green, blue = (round(255 * part) for part in colour[:3])
     return red, green, blue

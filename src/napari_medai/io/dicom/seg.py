@@ -78,7 +78,7 @@ def _labels(source: Source, canvas: Canvas, data: np.ndarray, members: set[int])
         name=series_name(header, data.shape),
         labels=True,
         features=_features(header, members),
-        colors=colours_of(header),
+        colours=colours_of(header),
         metadata=facts([Plane(source)]),
     )
     return image if canvas.grid is None else laid_upright(image, canvas.grid)

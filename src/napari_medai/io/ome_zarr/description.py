@@ -100,7 +100,7 @@ def described_labels(image: ImageData, *, source: str | None) -> dict[str, Any]:
     ]
     colors = [
         {"label-value": int(label), "rgba": [round(255 * float(part)) for part in color]}
-        for label, color in image.colors.items()
+        for label, color in image.colours.items()
     ]
     return {
         **({"colors": colors} if colors else {}),

@@ -191,7 +191,7 @@ def _label(image: ImageData, attributes: Mapping[str, Any]) -> ImageData:
         axes=axes,
         labels=whole,
         features=label_features(told.get("properties")),
-        colors=label_colors(told.get("colors")),
+        colours=label_colors(told.get("colors")),
         notes=image.notes if whole else (*image.notes, note),
     )
 
