@@ -17,10 +17,11 @@ import torch
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.steps import finished
 from napari_medai.io.pairs import find_pairs, read_pair
-from napari_medai.models.card import class_names
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model
-from napari_medai.nn.class_figures import FIGURES, class_figures, mean_figures
+from napari_medai.nn.class_figures import FIGURES
+from napari_medai.tasks.evaluate import mean_class_figures
+from napari_medai.tasks.pairs import Pair
 from napari_medai.tasks.segment import SegmentParams, segment_steps
 from napari_medai.tasks.suitable import image_range, loaded_net
 
@@ -32,19 +33,15 @@ MM = dict.fromkeys("ZYX", "millimeter")
 def accuracy(options: argparse.Namespace) -> None:
     """Mean figures of each class."""
     model = find_model(options.model, "segment")
-    names = class_names(model.config)
     kept = _of_the_split(options)
-    rows = []
-    for image_path, mask_path in find_pairs(options.images, options.masks):
-        if kept is not None and image_path.name not in kept:
-            continue
-        image, labels, _ = read_pair(image_path, mask_path, classes=True)
-        params = SegmentParams(mirror=options.mirror)
-        found = np.asarray(finished(segment_steps(image, model, params)).labels)
-        spacing = [image.step(axis) for axis in image.axes]
-        rows.append(class_figures(labels, found, classes=names, spacing=spacing))
+    pairs = (
+        Pair(*read_pair(image, mask, classes=True))
+        for image, mask in find_pairs(options.images, options.masks)
+        if kept is None or image.name in kept
+    )
+    figures = mean_class_figures(model, pairs, SegmentParams(mirror=options.mirror))
     print(f"| class | {' | '.join(FIGURES)} | volumes |\n|---|{'--:|' * 4}")
-    for name, row in mean_figures(rows).items():
+    for name, row in figures.items():
         print(f"| {name} | {' | '.join(f'{value:g}' for value in row.values())} |")
 
 

@@ -19,17 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_medai.core.steps import finished
 from napari_medai.io.pairs import read_pair
-from napari_medai.models.model import Model
 from napari_medai.models.package import read_model
 from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
-from napari_medai.nn.class_figures import class_figures, mean_figures
 from napari_medai.nn.classes import ClassExample
 from napari_medai.nn.training import Run, Schedule
+from napari_medai.tasks.evaluate import mean_class_figures
 from napari_medai.tasks.pairs import Pair
-from napari_medai.tasks.segment import SegmentParams, segment_steps
 from napari_medai.tasks.train import fresh_net
 from napari_medai.tasks.train_classes import (
     COLOURS,
@@ -48,8 +45,6 @@ CLASSES = ("anterior", "posterior")
 STRUCTURE = {"scheme": "SCT", "value": "91723000", "meaning": "Anatomical Structure"}
 HIPPOCAMPUS = {"scheme": "SCT", "value": "5366008", "meaning": "Hippocampus"}
 """What both classes are in SNOMED CT (DICOM PS3.16, CID 7150 and 7140)."""
-TOLERANCE = 1.0
-"""Millimetres within which surfaces count as the same: one voxel."""
 
 
 def pairs(data: Path, split: str) -> Iterator[Pair]:
@@ -119,24 +114,6 @@ def description() -> ModelSpec:
     )
 
 
-def figures(model: Model, data: Path) -> dict[str, dict[str, float]]:
-    """Mean Dice, 95th percentile of the Hausdorff distance and normalised surface Dice."""
-    rows = []
-    for pair in pairs(data, "val"):
-        found = finished(segment_steps(pair.image, model, SegmentParams()))
-        spacing = [pair.image.step(axis) for axis in pair.image.axes]
-        rows.append(
-            class_figures(
-                pair.labels,
-                np.asarray(found.labels),
-                classes=CLASSES,
-                spacing=spacing,
-                tolerance=TOLERANCE,
-            )
-        )
-    return mean_figures(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
@@ -184,7 +161,7 @@ def main() -> None:
     model = package_classes(
         options.package, spec, run.trained, recipe=recipe, scores={}, overwrite=True
     )
-    scores = figures(model, options.data)
+    scores = mean_class_figures(model, pairs(options.data, "val"))
     package_classes(
         options.package, spec, run.trained, recipe=recipe, scores=scores, overwrite=True
     )

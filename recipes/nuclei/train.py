@@ -30,9 +30,9 @@ from napari_medai.models.package import read_model
 from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.instances import Example, InstanceObjective
-from napari_medai.nn.runner import load_weights, seeded_net
 from napari_medai.nn.training import Run, Schedule
 from napari_medai.tasks.segment import SegmentParams, segment_steps
+from napari_medai.tasks.train import fresh_net
 from napari_medai.tasks.train_objects import (
     NETS,
     ZOOM_RANGE,
@@ -164,16 +164,15 @@ def main() -> None:
     print(len(training), "images to train on,", len(held_out), "held out", flush=True)
     spec = description()
     objective = InstanceObjective(training, held_out, diameter=DIAMETER)
-    net = seeded_net(*spec.architecture, seed=SEED)
-    if options.start is not None:
-        load_weights(net, read_model(options.start).weights_path)
+    start = None if options.start is None else read_model(options.start)
+    net = fresh_net(spec, start, {}, seed=SEED)
     run = Run(
         net,
         objective,
         Schedule(
             steps=options.steps,
             minutes=options.minutes,
-            learning_rate=LEARNING_RATES[options.start is not None],
+            learning_rate=LEARNING_RATES[start is not None],
             seed=SEED,
         ),
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),

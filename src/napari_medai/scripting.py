@@ -136,8 +136,7 @@ def train(
     InputError
         If something does not fit; its text says what to do.
     """
-    from napari_medai.models.settings import CLASSES
-    from napari_medai.tasks.train import TrainParams, train_steps
+    from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
     from napari_medai.tasks.train_classes import check_classes
 
     if task not in TRAINABLE:
@@ -146,9 +145,8 @@ def train(
     names = (classes,) if isinstance(classes, str) else tuple(classes)
     check_classes(names)
     begin = None if start is None else _model(start, task)
-    named = bool(names) or (begin is not None and begin.decoder == CLASSES)
     steps = train_steps(
-        training_pairs(images, labels, axes=axes, classes=named),
+        training_pairs(images, labels, axes=axes, classes=finds_classes(names, begin)),
         chosen,
         name=name,
         start=begin,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from napari_medai.core.errors import InputError
-from napari_medai.models.card import card_text, class_names, summary_line
+from napari_medai.models.card import card_text, summary_line
 from napari_medai.models.package import Model, read_model, write_model
+from napari_medai.models.settings import class_names
 from napari_medai.models.spec import ModelSpec
 from napari_medai.models.verify import verify_model
 

@@ -19,10 +19,9 @@ from napari_medai.core.steps import Step, Steps
 from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
-from napari_medai.models.settings import CLASSES
 from napari_medai.models.spec import check_name
 from napari_medai.scripting import TRAINABLE, training_pairs
-from napari_medai.tasks.train import TrainParams, train_steps
+from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
 from napari_medai.tasks.train_classes import MOST_CLASSES, check_classes
 
 
@@ -88,7 +87,7 @@ def run(parsed: argparse.Namespace) -> int:
     # what a run that is gone on with has made so far is its own
     overwrite = parsed.overwrite or (parsed.resume and checkpoint.made(parsed.name))
     own_folder(parsed.name, overwrite=overwrite)
-    classes = bool(parsed.classes) or (start is not None and start.decoder == CLASSES)
+    classes = finds_classes(parsed.classes, start)
     pairs = training_pairs(parsed.images, parsed.masks, classes=classes)
     training["images"] = told_pairs(pairs)
     if parsed.resume:

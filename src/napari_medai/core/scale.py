@@ -9,6 +9,8 @@ from napari_medai.core.errors import InputError
 
 EIGHTH = 8
 SMALLEST, LARGEST = 16, 8  # one sixteenth, eightfold
+THICK = 2.0
+"""Slices more than so many pixels apart are a stack of planes rather than a volume."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,15 @@ def retold(steps: Steps[Result], change: Callable[[Step], Step]) -> Steps[Result
         yield change(step)
 
 
+def as_part(steps: Steps[Result], *, done: int, total: int, text: str = "") -> Steps[Result]:
+    """A job that is one of ``total`` like it, of which ``done`` are finished."""
+
+    def share(step: Step) -> Step:
+        return Step(100 * done + 100 * step.done // max(1, step.total), 100 * total, text)
+
+    return retold(steps, share)
+
+
 def finished(steps: Steps[Result], on_step: Callable[[Step], None] | None = None) -> Result:
     """Run a job to its end and return its result, showing each step to ``on_step``."""
     while True:

@@ -234,10 +234,7 @@ def _cut(block: Block, labels: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """
     n = outside.shape[-1]
     at_end, in_core, deep = np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, bool)
-    core = tuple(
-        slice(c.start - r.start, c.stop - r.start)
-        for c, r in zip(block.core, block.read, strict=True)
-    )
+    core = block.inner
     for axis, (inner, length) in enumerate(zip(core, labels.shape, strict=True)):
         across = labels[(*core[:axis], slice(None), *core[axis + 1 :])]
         before, behind = inner.start, length - inner.stop

@@ -55,6 +55,14 @@ class Block:
         """Shape of what is read."""
         return tuple(r.stop - r.start for r in self.read)
 
+    @property
+    def inner(self) -> Window:
+        """The core, counted from where it is read."""
+        return tuple(
+            slice(c.start - r.start, c.stop - r.start)
+            for c, r in zip(self.core, self.read, strict=True)
+        )
+
 
 def plan_tiles(
     shape: Sequence[int],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_medai.core.intensity import FixedWindow, Intensity, ZScore, intensity_of
-from napari_medai.models.settings import CLASSES
+from napari_medai.models.settings import CLASSES, class_names
 from napari_medai.models.spec import ModelSpec
 
 
@@ -73,11 +73,6 @@ def _expects(spec: ModelSpec) -> dict[str, Any]:
         "classes": ", ".join(class_names(config)),
         "output channels": ", ".join(spec.channels_out),
     }
-
-
-def class_names(config: Mapping[str, Any]) -> list[str]:
-    """The names of a model's classes, without the background."""
-    return [str(c["name"] if isinstance(c, Mapping) else c) for c in config.get("classes") or []]
 
 
 def _intensity(intensity: Intensity) -> str:

@@ -28,6 +28,11 @@ def number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def class_names(config: Mapping[str, Any]) -> list[str]:
+    """The names of a model's classes, without the background."""
+    return [str(c["name"] if isinstance(c, Mapping) else c) for c in config.get("classes") or []]
+
+
 def check_settings(task: str, settings: Mapping[str, Any], *, space: int) -> None:
     """Refuse settings that a model for a task cannot work with; ``space`` is its spatial axes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import prod
 
 import numpy as np
 import torch
@@ -13,6 +14,11 @@ from torch.nn import functional
 
 from napari_medai.nn.backends import short_of_memory
 from napari_medai.nn.runner import ScoreNet, cropped
+
+TILE = {2: 1024, 3: 112}
+"""Edge of the tiles, in pixels of the net."""
+LARGEST_SCORES = 1 << 26
+"""Numbers that the scores of a tile hold at most: with many classes, tiles are smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,20 @@ class ClassNet:
     @property
     def batch(self) -> int:
         return self.scorer.batch
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Edges of tiles in pixels of the image, whose scores stay within the budget of memory."""
+        scales, channels = self.scorer.scales, int(self.scorer.net.channels_out)  # type: ignore[arg-type]
+        edges = [max(1, int(TILE[len(scales)] / float(scale))) for scale in scales]
+
+        def read() -> list[int]:
+            return [edge + 2 * halo for edge, halo in zip(edges, self.halo, strict=True)]
+
+        while channels * prod(read()) > LARGEST_SCORES and max(edges) > 1:
+            longest = edges.index(max(edges))
+            edges[longest] = max(1, edges[longest] // 2)
+        return tuple(edges)
 
     def empty(self, shape: tuple[int, ...]) -> Tensor:
         """Room for the classes (1, \\*shape) of an image, on the device."""

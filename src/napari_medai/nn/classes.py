@@ -30,8 +30,6 @@ FOCUSED = 0.5
 """How often a crop lies around a pixel of a class, each class as often as the others."""
 PLACES = 2000
 """Pixels of a class remembered to crop around."""
-TILE = {2: 1024, 3: 128}
-"""Edge of the tiles, in pixels of the net, that held-out images are seen in."""
 AUXILIARY_WEIGHT = 0.5
 """Of the loss of a level's maps, relative to those of the next finer one."""
 VOID = -1
@@ -129,14 +127,11 @@ class ClassObjective:
     appearance: crops.Appearance = field(default_factory=lambda: APPEARANCE)
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        weights = np.array([example.weight for example in self.training])
-        chosen = rng.choice(len(self.training), size, p=weights / weights.sum())
-        drawn = [self._crop(self.training[i], rng) for i in chosen]
-        return torch.stack([image for image, _ in drawn]), {
-            "classes": torch.stack([labels for _, labels in drawn])
-        }
+        return crops.batch(self.training, self._crop, rng, size)
 
-    def _crop(self, example: ClassExample, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _crop(
+        self, example: ClassExample, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         focus = None
         if example.places and rng.random() < FOCUSED:
             places = example.places[rng.integers(len(example.places))]
@@ -151,7 +146,7 @@ class ClassObjective:
         image = (cut.smooth(example.image) - dark) / (bright - dark)
         varied = crops.varied(image.expand(self.channels, *self.crop), rng, self.appearance)
         labels = cut.nearest(example.labels).masked_fill(~cut.inside(), VOID)
-        return varied * (bright - dark) + dark, labels
+        return varied * (bright - dark) + dark, {"classes": labels}
 
     def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Dice and cross-entropy; of coarser levels too, where the net answers for them."""
@@ -190,13 +185,12 @@ class ClassObjective:
 
 def _classified(net: nn.Module, device: torch.device, example: ClassExample) -> Steps[np.ndarray]:
     """The classes found in an image, tile by tile."""
-    scorer = ScoreNet(net, TorchBackend(net, device), example.scales, 1)
-    tile = [max(1, int(TILE[example.labels.ndim] / float(scale))) for scale in example.scales]
+    seeing = ClassNet(ScoreNet(net, TorchBackend(net, device), example.scales, 1))
 
     def read(window: Window) -> np.ndarray:
         return example.image[(slice(None), *window)].astype(np.float32)
 
-    found = yield from predict(ClassNet(scorer), read, example.labels.shape, tile=tile)
+    found = yield from predict(seeing, read, example.labels.shape, tile=seeing.tile)
     return np.asarray(found.scores[0].cpu())
 
 

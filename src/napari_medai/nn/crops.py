@@ -8,17 +8,41 @@ slices are rarely as fine as pixels, unless a `Geometry` tilts volumes instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-THICK = 2.0
-"""Slices more than so many pixels apart are a stack of planes rather than a volume."""
+from napari_medai.core.scale import THICK
+
+
+class Weighted(Protocol):
+    """What crops are drawn from, as often as its weight says, relative to others."""
+
+    @property
+    def weight(self) -> float: ...
+
+
+Drawn = TypeVar("Drawn", bound=Weighted)
+
+
+def batch(
+    examples: Sequence[Drawn],
+    crop: Callable[[Drawn, np.random.Generator], tuple[Tensor, dict[str, Tensor]]],
+    rng: np.random.Generator,
+    size: int,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Inputs (size, channels, \\*space) and targets by name, of crops of random examples."""
+    weights = np.array([example.weight for example in examples])
+    chosen = rng.choice(len(examples), size, p=weights / weights.sum())
+    drawn = [crop(examples[i], rng) for i in chosen]
+    inputs = torch.stack([image for image, _ in drawn])
+    return inputs, {name: torch.stack([t[name] for _, t in drawn]) for name in drawn[0][1]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,12 +124,7 @@ class InstanceObjective:
     image of unknown magnification finds something to measure."""
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        weights = np.array([example.weight for example in self.training])
-        chosen = rng.choice(len(self.training), size, p=weights / weights.sum())
-        drawn = [self._crop(self.training[i], rng) for i in chosen]
-        inputs = torch.stack([image for image, _ in drawn])
-        names = drawn[0][1]
-        return inputs, {name: torch.stack([t[name] for _, t in drawn]) for name in names}
+        return crops.batch(self.training, self._crop, rng, size)
 
     def _crop(self, example: Example, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         zoom = self.diameter / example.diameter if example.diameter else 1.0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,9 @@ from napari_medai.core.intensity import Range
 from napari_medai.core.label_store import new_label_store, write_labels
 from napari_medai.core.predict import predict
 from napari_medai.core.scale import LARGEST, SMALLEST, Scale
-from napari_medai.core.steps import Step, Steps, retold
-from napari_medai.core.tiling import Block, plan_blocks
+from napari_medai.core.steps import Step, Steps, as_part
+from napari_medai.core.tiling import plan_blocks
+from napari_medai.models.settings import class_names
 from napari_medai.tasks.assembly import (
     LARGEST_IN_MEMORY,
     Layout,
@@ -48,11 +48,7 @@ if TYPE_CHECKING:
 
 SLAB = 1 << 22
 """Pixels read at a time."""
-TILE = {2: 1024, 3: 112}
-"""Edge of the tiles, in pixels of the net."""
 BLOCK = {2: 16_384, 3: 512}
-LARGEST_SCORES = 1 << 26
-"""Numbers that the scores of a tile hold at most: with many classes, tiles are smaller."""
 LARGEST_BLOCK = 1 << 29
 """Pixels up to which an image is classified in one piece."""
 LARGEST_HELD = 1 << 30
@@ -94,7 +90,8 @@ def class_steps(
         raise
     finally:
         scorer.close()
-    features = table.features([entry["name"] for entry in classes], image)
+    names = tuple(class_names(model.config))
+    features = table.features(names, image)
     record = run_record(
         "segment",
         model,
@@ -110,7 +107,6 @@ def class_steps(
     record["classes"] = [dict(entry) for entry in classes]
     colours = {i: entry["colour"] for i, entry in enumerate(classes, 1) if entry.get("colour")}
     notes = tuple(dict.fromkeys((*notes, *told, *said)))
-    names = tuple(entry["name"] for entry in classes)
     return Segmentation(labels, layout.axes, features, record, None, notes, names, colours)
 
 
@@ -162,7 +158,7 @@ def _classified(
     shape = layout.plane_shape
     edge = params.block or (max(shape) if prod(shape) <= LARGEST_BLOCK else BLOCK[len(shape)])
     blocks = plan_blocks(shape, size=edge, overlap=net.halo, multiple=net.multiple)
-    tile = params.tile or _tile(net, len(model.spec.channels_out))
+    tile = params.tile or net.tile
     table = ClassTable(1 + len(model.config["classes"]))
     notes: dict[str, None] = {}
     done, total = 0, layout.count * len(blocks)
@@ -179,9 +175,9 @@ def _classified(
                 corner = tuple(window.start for window in block.read)
                 read = normalised_reader(plane, model, bright=bright, corner=corner)
                 run = predict(net, read, block.shape, tile=tile)
-                told = partial(_share, done=done, total=total)
-                found, said, net = yield from retold(run, told)
-                core = np.asarray(found[(0, *_inside(block))].cpu())
+                text = "segmenting"
+                found, said, net = yield from as_part(run, done=done, total=total, text=text)
+                core = np.asarray(found[(0, *block.inner)].cpu())
                 write_labels(into, block.core, core)
                 for part in bands(core.shape):
                     where = tuple(
@@ -206,34 +202,6 @@ def _held(plane: AxesArray, done: int, total: int) -> Steps[AxesArray]:
         values[slab] = plane.data[slab]
         yield Step(100 * done, 100 * total, "reading")
     return plane.with_data(values)
-
-
-def _share(step: Step, *, done: int, total: int) -> Step:
-    """A block's step as a share of the whole."""
-    share = 100 * step.done // max(1, step.total)
-    return Step(100 * done + share, 100 * total, "segmenting")
-
-
-def _inside(block: Block) -> tuple[slice, ...]:
-    """A block's core, counted from where it is read."""
-    return tuple(
-        slice(c.start - r.start, c.stop - r.start)
-        for c, r in zip(block.core, block.read, strict=True)
-    )
-
-
-def _tile(net: ClassNet, channels: int) -> tuple[int, ...]:
-    """Edges of the tiles in pixels of the image; the scores of one stay within the budget."""
-    scales = net.scorer.scales
-    edges = [max(1, int(TILE[len(scales)] / float(scale))) for scale in scales]
-
-    def read() -> list[int]:
-        return [edge + 2 * halo for edge, halo in zip(edges, net.halo, strict=True)]
-
-    while channels * prod(read()) > LARGEST_SCORES and max(edges) > 1:
-        longest = edges.index(max(edges))
-        edges[longest] = max(1, edges[longest] // 2)
-    return tuple(edges)
 
 
 def _new_labels(layout: Layout, out: Path | None) -> Any:

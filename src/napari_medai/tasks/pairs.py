@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from napari_medai.core.errors import InputError
 
 if TYPE_CHECKING:
     from napari_medai.models.spec import ModelSpec
+
+Example = TypeVar("Example")
 
 FEWEST = 2
 """Pairs below which there is nothing to hold out."""
@@ -81,9 +83,17 @@ def common_axes(pairs: Sequence[Pair]) -> tuple[str, int]:
     return spaces.pop(), max(channels)
 
 
-def arrays(pairs: Sequence[Pair], spec: ModelSpec) -> Iterator[tuple[Pair, np.ndarray, np.ndarray]]:
-    """Each pair with its image (channels, \\*space) and labels (\\*space), in a model's axes."""
+def each(
+    pairs: Sequence[Pair],
+    spec: ModelSpec,
+    made: Callable[[Pair, np.ndarray, np.ndarray], Example],
+) -> list[Example]:
+    """What is made of each pair, its image (channels, \\*space) and its labels (\\*space).
+
+    Both come in the axes of a model; errors name the pair.
+    """
     order = CHANNEL + "".join(axis for axis in SPACE if axis in spec.axes)
+    found = []
     for pair in pairs:
         image = np.asarray(pair.image.moved_to(order).data)
         if image.shape[0] not in {1, len(spec.channels_in)}:
@@ -92,4 +102,9 @@ def arrays(pairs: Sequence[Pair], spec: ModelSpec) -> Iterator[tuple[Pair, np.nd
                 f"{len(spec.channels_in)}; choose one channel"
             )
         space = pair.image.axes.replace(CHANNEL, "")
-        yield pair, image, pair.labels.transpose([space.index(axis) for axis in order[1:]])
+        labels = pair.labels.transpose([space.index(axis) for axis in order[1:]])
+        try:
+            found.append(made(pair, image, labels))
+        except InputError as error:
+            raise InputError(f"{pair.name}: {error}") from None
+    return found

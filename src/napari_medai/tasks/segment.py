@@ -23,7 +23,7 @@ from napari_medai.core.fields import settle, suited
 from napari_medai.core.intensity import Range
 from napari_medai.core.memory import give_back
 from napari_medai.core.predict import predict
-from napari_medai.core.steps import Step, Steps, retold
+from napari_medai.core.steps import Step, Steps, as_part
 from napari_medai.core.tiling import Block, plan_blocks
 from napari_medai.models.settings import CLASSES, VOTES
 from napari_medai.tasks.assembly import Assembly, Decode, Layout
@@ -273,8 +273,7 @@ def _scored(
                 read = normalised_reader(plane, model, bright=bright, corner=corner)
                 run = predict(net, read, block.shape, tile=tile)
                 text = _where(position, block, blocks)
-                told = partial(_share, done=done, total=total, text=text)
-                maps, said, net = yield from retold(run, told)
+                maps, said, net = yield from as_part(run, done=done, total=total, text=text)
                 assembly.add(position, block, maps, pixels(plane, block.read))
                 notes |= dict.fromkeys(said)
                 done += 1
@@ -293,11 +292,6 @@ def _scored(
             "larger block to see such objects whole"
         ] = None
     return _Scored(kept, tuple(notes), net)
-
-
-def _share(step: Step, *, done: int, total: int, text: str) -> Step:
-    """A block's step as a share of the whole."""
-    return Step(100 * done + 100 * step.done // max(1, step.total), 100 * total, text)
 
 
 def _segmentation(

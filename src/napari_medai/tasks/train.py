@@ -13,9 +13,8 @@ from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import InputError
 from napari_medai.core.fields import settle
 from napari_medai.core.steps import Step, Steps
-from napari_medai.models.card import class_names
 from napari_medai.models.registry import own_folder
-from napari_medai.models.settings import CLASSES
+from napari_medai.models.settings import CLASSES, class_names
 from napari_medai.models.spec import ModelSpec
 from napari_medai.tasks.pairs import Pair, common_axes
 from napari_medai.tasks.train_classes import ClassCourse, class_spec
@@ -193,6 +192,11 @@ def train_steps(
             packaged()
         raise
     return packaged()
+
+
+def finds_classes(classes: Sequence[str], start: Model | None) -> bool:
+    """Whether a training with these names, or from this model, is of classes."""
+    return bool(classes) or (start is not None and start.decoder == CLASSES)
 
 
 def _course(spec: ModelSpec) -> Course:

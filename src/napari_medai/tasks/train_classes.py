@@ -13,11 +13,11 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
+from napari_medai.core.scale import THICK
 from napari_medai.models.architecture import MOST_CHANNELS
-from napari_medai.models.card import class_names
-from napari_medai.models.settings import CLASSES
+from napari_medai.models.settings import CLASSES, class_names
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.pairs import Pair, arrays
+from napari_medai.tasks.pairs import Pair, each
 from napari_medai.tasks.spacing import millimetres
 from napari_medai.tasks.trained import write_trained
 
@@ -30,8 +30,6 @@ NETS: dict[int, dict[str, Any]] = {
     2: {"ndim": 2, "widths": [32, 64, 96, 128], "shuffle": 2, "pool": 2},
     3: {"ndim": 3, "widths": [32, 64, 128], "shuffle": 2, "pool": 2},
 }
-THICK = 2.0
-"""Slices more than so many pixels of the plane apart are not folded or pooled together."""
 MICROSCOPIC = 0.02
 """Millimetres below which pixels are those of a microscope."""
 BATCH = {2: 8, 3: 2}
@@ -77,21 +75,18 @@ class ClassCourse:
         from napari_medai.nn.classes import ClassExample
 
         intensity = intensity_of(self.spec.config["intensity"])
-        found = []
-        for pair, image, labels in arrays(pairs, self.spec):
-            try:
-                example = ClassExample.of(
-                    image,
-                    labels,
-                    intensity=intensity,
-                    classes=len(self.spec.channels_out),
-                    zoom=self._zoom(pair.image),
-                    weight=pair.weight,
-                )
-            except InputError as error:
-                raise InputError(f"{pair.name}: {error}") from None
-            found.append(example)
-        return found
+
+        def example(pair: Pair, image: np.ndarray, labels: np.ndarray) -> ClassExample:
+            return ClassExample.of(
+                image,
+                labels,
+                intensity=intensity,
+                classes=len(self.spec.channels_out),
+                zoom=self._zoom(pair.image),
+                weight=pair.weight,
+            )
+
+        return each(pairs, self.spec, example)
 
     def objective(
         self, training: Sequence[ClassExample], held_out: Sequence[ClassExample]

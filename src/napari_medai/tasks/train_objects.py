@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
 from napari_medai.models.settings import VOTES
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.pairs import Pair, arrays
+from napari_medai.tasks.pairs import Pair, each
 from napari_medai.tasks.segment import SegmentParams
 from napari_medai.tasks.trained import write_trained
 
@@ -51,20 +50,17 @@ class ObjectCourse:
         from napari_medai.nn.instances import Example
 
         intensity = intensity_of(self.spec.config["intensity"])
-        found = []
-        for pair, image, labels in arrays(pairs, self.spec):
-            try:
-                example = Example.of(
-                    image,
-                    labels,
-                    intensity=intensity,
-                    weight=pair.weight,
-                    anisotropy=self._anisotropy,
-                )
-            except InputError as error:
-                raise InputError(f"{pair.name}: {error}") from None
-            found.append(example)
-        return found
+
+        def example(pair: Pair, image: np.ndarray, labels: np.ndarray) -> Example:
+            return Example.of(
+                image,
+                labels,
+                intensity=intensity,
+                weight=pair.weight,
+                anisotropy=self._anisotropy,
+            )
+
+        return each(pairs, self.spec, example)
 
     def objective(
         self, training: Sequence[Example], held_out: Sequence[Example]
