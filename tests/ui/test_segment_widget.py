@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_medai.core.errors import InputError
 from napari_medai.tasks.segmentation import Segmentation
+from napari_medai.ui.controls import WrappedLabel
 from napari_medai.ui.live import counted
 from napari_medai.ui.region import Region
 from napari_medai.ui.segment import SegmentWidget
@@ -600,3 +601,14 @@ def test_the_viewer_closed_while_running(make_napari_viewer: Any, qtbot: Any, fa
     qtbot.waitUntil(lambda: fake.closed)
     qtbot.wait(100)
     assert labels_of(viewer) == []
+
+
+def test_a_notice_keeps_its_lines_when_it_is_squeezed(qtbot: Any) -> None:
+    label = WrappedLabel()
+    qtbot.addWidget(label)
+    label.setText("Not a medical device; research use only. " * 3)
+    label.resize(150, 10)
+    label.show()
+    assert label.height() >= label.heightForWidth(150) > 2 * label.fontMetrics().lineSpacing()
+    label.setText("")
+    assert label.minimumHeight() == 0

@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from napari.utils.notifications import show_error
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_medai.core.steps import Step
+
+
+class WrappedLabel(QLabel):
+    """Text over several lines, all of which keep their room however docks are stacked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWordWrap(True)
+
+    def setText(self, text: str | None) -> None:
+        super().setText(text)
+        self._keep_room()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._keep_room()
+
+    def _keep_room(self) -> None:
+        # Layouts know the height for a width, but give way below it.
+        self.setMinimumHeight(self.heightForWidth(self.width()) if self.text() else 0)
 
 
 class RunControls(QWidget):

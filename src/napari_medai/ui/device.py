@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from napari_medai.ui.controls import WrappedLabel
 from napari_medai.ui.preload import smooth_imports
 from napari_medai.ui.worker import Latest, Outcome
 
@@ -29,8 +30,8 @@ class DevicePicker(QWidget):
         self.combo = QComboBox()
         self.combo.addItem(AUTO, AUTO)
         self.combo.setToolTip("Where the net is computed; auto takes the fastest there is")
-        self.reason = QLabel("looking for devices …")
-        self.reason.setWordWrap(True)
+        self.reason = WrappedLabel()
+        self.reason.setText("looking for devices …")
         self.reason.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

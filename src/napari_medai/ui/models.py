@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QHBoxLayout,
-    QLabel,
     QTextBrowser,
     QToolButton,
     QVBoxLayout,
@@ -18,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medai.core.errors import InputError, MedaiError
+from napari_medai.ui.controls import WrappedLabel
 
 if TYPE_CHECKING:
     from napari_medai.models.package import Model
@@ -51,8 +51,7 @@ class ModelPicker(QWidget):
         self.card_button.setText("Card")
         self.card_button.setToolTip("What the model was trained on, how well it does, its licence")
         self.card_button.clicked.connect(self.show_card)
-        self.notice = QLabel()
-        self.notice.setWordWrap(True)
+        self.notice = WrappedLabel()
         self.notice.setTextFormat(Qt.TextFormat.PlainText)
         self.notice.setToolTip("What the makers of the model want everyone to know; see its card")
         row = QHBoxLayout()
