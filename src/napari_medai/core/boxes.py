@@ -1,13 +1,87 @@
-"""Outlines drawn on an image, and the boxes around them."""
+"""Boxes around objects, and the outlines that people draw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from napari_medai.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """The boxes of one plane or volume, drawn or found.
+
+    ``corners`` float32 (n, 2, ndim): the low and the high corner of each, in pixels whose centres
+    are whole numbers (a pixel alone is -0.5 to 0.5 around its own). ``kinds`` (n,) are the names of
+    their classes, empty texts where there are none; ``scores`` float32 (n,) say how sure they are,
+    0 to 1, NaN where nobody said.
+    """
+
+    corners: np.ndarray
+    kinds: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        corners: Any,
+        kinds: Sequence[str] | np.ndarray = (),
+        scores: Any = None,
+        *,
+        ndim: int = 2,
+    ) -> Boxes:
+        """From anything like those arrays; ``ndim`` counts where there are no boxes.
+
+        Raises
+        ------
+        InputError
+            If their lengths differ.
+        """
+        places = np.asarray(corners, dtype=np.float32)
+        places = places.reshape(-1, 2, places.shape[-1] if places.ndim == 3 else ndim)
+        names = np.asarray(kinds, dtype=str) if len(kinds) else np.full(len(places), "", dtype="U1")
+        sure = np.full(len(places), np.nan) if scores is None else np.asarray(scores)
+        if not len(places) == len(names) == len(sure):
+            raise InputError(
+                f"boxes need a class and a score each, got {len(places)} boxes, {len(names)} "
+                f"classes and {len(sure)} scores; give as many of each"
+            )
+        return cls(places, names, sure.astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.corners)
+
+    @property
+    def ndim(self) -> int:
+        """Axes of the plane or volume."""
+        return int(self.corners.shape[-1])
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Edges (n, ndim) in pixels."""
+        return np.asarray(self.corners[:, 1] - self.corners[:, 0])
+
+    @property
+    def centres(self) -> np.ndarray:
+        """(n, ndim), in pixels."""
+        return np.asarray(self.corners.mean(axis=1))
+
+    def at(self, index: Any) -> Boxes:
+        """Those of an index, a slice or a mask, in its order."""
+        return Boxes(self.corners[index], self.kinds[index], self.scores[index])
+
+
+def box_ious(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union (n, m) of corners (n, 2, ndim) and (m, 2, ndim), 0 to 1."""
+    low = np.maximum(one[:, None, 0], other[None, :, 0])
+    high = np.minimum(one[:, None, 1], other[None, :, 1])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    whole = (one[:, 1] - one[:, 0]).prod(axis=-1)[:, None] + (other[:, 1] - other[:, 0]).prod(-1)
+    return np.asarray(shared / np.maximum(whole - shared, 1e-9))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
