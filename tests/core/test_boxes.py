@@ -11,11 +11,13 @@ from napari_medai.core.errors import InputError
 
 def test_boxes_know_their_sizes_and_centres() -> None:
     boxes = Boxes.of([[[0, 0], [4, 10]], [[2, 2], [3, 3]]], ["cell", "dot"], [0.5, 0.25])
-    assert len(boxes) == 2 and boxes.ndim == 2
+    assert len(boxes) == 2
+    assert boxes.ndim == 2
     assert boxes.sizes.tolist() == [[4, 10], [1, 1]]
     assert boxes.centres.tolist() == [[2, 5], [2.5, 2.5]]
     one = boxes.at(boxes.kinds == "dot")
-    assert one.kinds.tolist() == ["dot"] and one.scores.tolist() == [0.25]
+    assert one.kinds.tolist() == ["dot"]
+    assert one.scores.tolist() == [0.25]
 
 
 def test_no_boxes_keep_their_axes() -> None:
