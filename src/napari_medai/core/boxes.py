@@ -77,10 +77,15 @@ class Boxes:
 
 def box_ious(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Intersection over union (n, m) of corners (n, 2, ndim) and (m, 2, ndim), 0 to 1."""
-    low = np.maximum(one[:, None, 0], other[None, :, 0])
-    high = np.minimum(one[:, None, 1], other[None, :, 1])
+    return paired_ious(one[:, None], other[None])
+
+
+def paired_ious(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union (n,) of corners (n, 2, ndim), each with its partner of the other."""
+    low = np.maximum(one[..., 0, :], other[..., 0, :])
+    high = np.minimum(one[..., 1, :], other[..., 1, :])
     shared = np.clip(high - low, 0, None).prod(axis=-1)
-    whole = (one[:, 1] - one[:, 0]).prod(axis=-1)[:, None] + (other[:, 1] - other[:, 0]).prod(-1)
+    whole = np.diff(one, axis=-2)[..., 0, :].prod(-1) + np.diff(other, axis=-2)[..., 0, :].prod(-1)
     return np.asarray(shared / np.maximum(whole - shared, 1e-9))
 
 
