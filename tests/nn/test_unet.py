@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_medai.nn.unet import UNet, _folded, _unfolded
+from napari_medai.nn.unet import UNet, folded, unfolded
 
 NETS: dict[str, dict[str, Any]] = {
     "2D": {"ndim": 2, "widths": [4, 7]},
@@ -149,18 +149,18 @@ def test_the_halo_is_no_larger_than_it_must_be(net: UNet) -> None:
 def test_folding_there_and_back(factors: tuple[int, ...]) -> None:
     size = [4 * f for f in factors]
     x = torch.arange(2 * 3 * int(np.prod(size)), dtype=torch.float32).reshape(2, 3, *size)
-    folded = _folded(x, factors)
-    assert folded.shape == (2, 3 * int(np.prod(factors)), *(4 for _ in factors))
-    assert torch.equal(_unfolded(folded, factors), x)
+    found = folded(x, factors)
+    assert found.shape == (2, 3 * int(np.prod(factors)), *(4 for _ in factors))
+    assert torch.equal(unfolded(found, factors), x)
     # the first channel holds the first pixel of each cell
     cells = tuple(slice(None, None, f) for f in factors)
-    assert torch.equal(folded[:, 0], x[(slice(None), 0, *cells)])
+    assert torch.equal(found[:, 0], x[(slice(None), 0, *cells)])
 
 
 def test_folding_in_the_plane_is_what_torch_does() -> None:
-    """`_folded` has a shortcut for 2 x 2; both order channels alike."""
+    """`folded` has a shortcut for 2 x 2; both order channels alike."""
     x = torch.rand(1, 3, 1, 6, 8)
-    assert torch.equal(_folded(x, (1, 2, 2))[:, :, 0], functional.pixel_unshuffle(x[:, :, 0], 2))
+    assert torch.equal(folded(x, (1, 2, 2))[:, :, 0], functional.pixel_unshuffle(x[:, :, 0], 2))
 
 
 def test_a_net_of_one_or_four_dimensions_is_refused() -> None:

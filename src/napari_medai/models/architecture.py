@@ -7,12 +7,20 @@ from typing import Any, NamedTuple
 
 from napari_medai.core.errors import InputError
 
-ALLOWED = frozenset({("napari_medai.nn.unet", "UNet")})
+UNET, BOX_NET = ("napari_medai.nn.unet", "UNet"), ("napari_medai.nn.box_net", "BoxNet")
+ALLOWED = frozenset({UNET, BOX_NET})
 """Nets a package may name. Packages never bring code, and cannot call anything else of ours."""
 MOST_CHANNELS = 64
 """Channels that a net may have going in or out."""
-DEFAULTS = {"ndim": 2, "channels_in": 1, "channels_out": 1}
+DEFAULTS = {
+    UNET: {"ndim": 2, "channels_in": 1, "channels_out": 1},
+    BOX_NET: {"ndim": 2, "channels_in": 1, "kinds": 1},
+}
 """What a net takes where a package says nothing."""
+
+
+_FIVE = [1] * 5
+"""As many widths as a net of boxes has where a package gives none."""
 
 
 class Architecture(NamedTuple):
@@ -35,7 +43,7 @@ def check_architecture(architecture: Architecture) -> None:
             f"napari-medai may load ({known}); use a model made for napari-medai"
         )
     kwargs = architecture.kwargs
-    rules = _rules(kwargs.get("ndim", DEFAULTS["ndim"]))
+    rules = _rules(architecture)
     for name, value in kwargs.items():
         if name not in rules:
             raise InputError(f"the net takes {', '.join(rules)}, but no argument {name!r}")
@@ -54,12 +62,19 @@ def check_agreement(architecture: Architecture, stated: Mapping[str, int]) -> No
             )
 
 
-def _rules(ndim: Any) -> dict[str, tuple[Callable[[Any], bool], str]]:
+def _rules(architecture: Architecture) -> dict[str, tuple[Callable[[Any], bool], str]]:
+    ndim = architecture.kwargs.get("ndim", 2)
     channels = (lambda v: _whole(v, 1, MOST_CHANNELS), f"1 to {MOST_CHANNELS}")
+    own = {"channels_out": channels}
+    if architecture[:2] == BOX_NET:
+        widths = architecture.kwargs.get("widths", _FIVE)
+        depth = len(widths) if isinstance(widths, list) else 0
+        level = (lambda v: _whole(v, 0, depth - 1), f"a level from 0 to {depth - 1}")
+        own = {"kinds": channels, "finest": level, "coarsest": level}
     return {
         "ndim": (lambda v: _whole(v, 2, 3), "2 or 3"),
         "channels_in": channels,
-        "channels_out": channels,
+        **own,
         "widths": (
             lambda v: isinstance(v, list) and 2 <= len(v) <= 6 and all(map(_width, v)),
             "2 to 6 whole numbers from 1 to 1024",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_medai.core.intensity import FixedWindow, Intensity, ZScore, intensity_of
-from napari_medai.models.settings import CLASSES, class_names
+from napari_medai.models.settings import BOXES, CLASSES, class_names
 from napari_medai.models.spec import ModelSpec
 
 
@@ -41,7 +41,7 @@ def summary_line(spec: ModelSpec) -> str:
     ]
     if spec.config.get("diameter"):
         facts.append(f"objects about {spec.config['diameter']:g} px")
-    if spec.config.get("decoder") == CLASSES:
+    if spec.config.get("decoder") in (CLASSES, BOXES):
         facts.append(", ".join(class_names(spec.config)))
     first = spec.description.strip().splitlines()[0] if spec.description.strip() else ""
     return " · ".join(facts) + f": {first}"
@@ -71,7 +71,7 @@ def _expects(spec: ModelSpec) -> dict[str, Any]:
         else None,
         "intensity": _intensity(intensity_of(config["intensity"])),
         "classes": ", ".join(class_names(config)),
-        "output channels": ", ".join(spec.channels_out),
+        "output channels": None if spec.cell else ", ".join(spec.channels_out),
     }
 
 

@@ -104,7 +104,9 @@ def spec_from_rdf(rdf: Mapping[str, Any], card: str = "") -> ModelSpec:
     config = needed(rdf, "config.medai", dict)
     axes, channels_in, stride = _tensor(needed(rdf, "inputs", list), "inputs")
     _, channels_out, _ = _tensor(needed(rdf, "outputs", list), "outputs")
-    halos = [axis.get("halo", 0) for axis in rdf["outputs"][0]["axes"] if axis["type"] == "space"]
+    cell = _cell(rdf)
+    answers = [axis for axis in rdf["outputs"][0]["axes"] if axis["type"] == "space"]
+    halos = [axis.get("halo", 0) * n for axis, n in zip(answers, cell, strict=True)]
     return ModelSpec(
         name=str(needed(config, "name", str)),
         title=needed(rdf, "name", str),
@@ -117,6 +119,7 @@ def spec_from_rdf(rdf: Mapping[str, Any], card: str = "") -> ModelSpec:
         channels_out=channels_out,
         stride=stride,
         halo=tuple(halos) if any(halos) else (),
+        cell=() if set(cell) == {1} else cell,
         config=config,
         licence=str(rdf.get("license") or ""),
         authors=_entries(rdf, "authors"),
@@ -182,11 +185,9 @@ def _architecture(rdf: Mapping[str, Any]) -> Architecture:
         raise InputError(
             "the package brings its own code, which is never run; use a model made for napari-medai"
         )
-    return Architecture(
-        needed(entry, "import_from", str),
-        needed(entry, "callable", str),
-        DEFAULTS | needed({"kwargs": {}} | entry, "kwargs", dict),
-    )
+    name = needed(entry, "import_from", str), needed(entry, "callable", str)
+    given = needed({"kwargs": {}} | entry, "kwargs", dict)
+    return Architecture(*name, DEFAULTS.get(name, {}) | given)
 
 
 def _tensor(tensors: list[Any], what: str) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
@@ -208,6 +209,19 @@ def _tensor(tensors: list[Any], what: str) -> tuple[str, tuple[str, ...], tuple[
         elif kind != "batch":
             raise InputError(f"the model has a {kind} axis, which is not supported")
     return axes, channels, tuple(stride)
+
+
+def _cell(rdf: Mapping[str, Any]) -> tuple[int, ...]:
+    """Pixels of the input along each axis to one of the output."""
+    scales = [
+        {axis["id"]: axis.get("scale", 1.0) for axis in tensor["axes"] if axis["type"] == "space"}
+        for tensor in (rdf["inputs"][0], rdf["outputs"][0])
+    ]
+    if scales[0].keys() != scales[1].keys() or not all(
+        number(n) and n > 0 for by_axis in scales for n in by_axis.values()
+    ):
+        raise InputError("the axes of the model's input and output in rdf.yaml do not agree")
+    return tuple(max(1, round(scales[1][axis] / scales[0][axis])) for axis in scales[0])
 
 
 def _entries(rdf: Mapping[str, Any], key: str) -> tuple[dict[str, str], ...]:
@@ -261,9 +275,12 @@ def _output(spec: ModelSpec, files: Mapping[str, str]) -> dict[str, Any]:
         {"type": "channel", "channel_names": list(spec.channels_out)},
     ]
     halos = spec.halo or (0,) * len(spec.stride)
-    for axis, halo in zip(_space(spec), halos, strict=True):
+    cells = spec.cell or (1,) * len(spec.stride)
+    for axis, halo, cell in zip(_space(spec), halos, cells, strict=True):
         size = {"tensor_id": "input", "axis_id": axis["id"]}
-        axes.append(axis | {"size": size} | ({"halo": halo} if halo else {}))
+        # The format divides sizes by scales: coarser answers have a larger one.
+        scale = {"scale": float(cell * axis.get("scale", 1.0))} if cell > 1 else {}
+        axes.append(axis | scale | {"size": size} | ({"halo": -(-halo // cell)} if halo else {}))
     return {"id": "output", "axes": axes, "data": {"type": "float32"}} | _test_tensor(
         "test_output.npy", files
     )

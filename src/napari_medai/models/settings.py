@@ -10,12 +10,12 @@ from napari_medai.core.axes import SPACE
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
 
-VOTES, CLASSES = "centre votes", "classes"
-DECODERS = {"segment": (VOTES, CLASSES)}
+VOTES, CLASSES, BOXES = "centre votes", "classes", "boxes"
+DECODERS = {"segment": (VOTES, CLASSES), "detect": (BOXES,)}
 """What turns a net's maps into the results of a task."""
-NEEDED = {"segment": ("decoder",)}
+NEEDED = {"segment": ("decoder",), "detect": ("decoder",)}
 """What the settings of a task's model must hold, and besides, by its decoder:"""
-NEEDED_BY = {VOTES: ("diameter",), CLASSES: ("classes",)}
+NEEDED_BY = {VOTES: ("diameter",), CLASSES: ("classes",), BOXES: ("classes", "diameter")}
 
 _TERMS = ("code", "category")
 _CODE = {"scheme": 16, "value": 16, "meaning": 64}
@@ -44,7 +44,7 @@ def check_settings(task: str, settings: Mapping[str, Any], *, space: int) -> Non
     if missing:
         raise InputError(f"the settings of the model (config: medai:) lack {', '.join(missing)}")
     rules = _rules(task, space)
-    if decoder == CLASSES and task in DECODERS:
+    if decoder in (CLASSES, BOXES) and task in DECODERS:
         rules["classes"] = (
             _are_classes,
             'a list of {"name": text, "colour": "#rrggbb"}, which may have a "code" and a '
@@ -70,6 +70,8 @@ def _rules(task: str, space: int) -> dict[str, tuple[Callable[[Any], bool], str]
             " or ".join(map(repr, decoders)) or "a name",
         ),
         "diameter": (_is_positive, "a positive number of pixels"),
+        "zoom": (_is_positive, "a positive factor"),
+        "overlap": (lambda v: number(v) and 0 < v < 1, "above 0 and below 1"),
         "zoom_range": (lambda v: number(v) and 1 <= v < 1e6, "a factor of 1 or more"),
         "anisotropy": (_is_positive, "a positive number"),
         "pixel_size": (lambda v: _is_size(v, space), f"1 or {space} positive micrometers"),

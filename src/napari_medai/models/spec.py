@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_medai.core.errors import InputError
-from napari_medai.models.architecture import Architecture, check_agreement, check_architecture
-from napari_medai.models.settings import CLASSES, check_settings
+from napari_medai.models.architecture import (
+    BOX_NET,
+    Architecture,
+    check_agreement,
+    check_architecture,
+)
+from napari_medai.models.settings import CLASSES, check_settings, class_names
 
 __all__ = ["TASKS", "Architecture", "ModelSpec", "check_name", "is_name", "plain"]
 
@@ -37,13 +42,17 @@ class ModelSpec:
     halo
         Border of the output that lacks context, in pixels, one number a spatial axis; empty
         when not stated. For programs that tile; ours ask the net.
+    cell
+        Pixels of the input along each axis to one of the output; empty where they are the same.
     config
         What the format has no word for, kept under ``config: medai:``. To segment, a ``decoder``:
         ``"centre votes"`` for objects, which needs their ``diameter`` (a typical one, in pixels),
         or ``"classes"``, which needs ``classes`` (a list of ``{name, colour}`` without the
         background) and may have the ``spacing`` that images are resampled to (millimetres, one a
         spatial axis) and the axes along which they may be mirrored (``mirror``; ``mirrored``
-        says that averaging over mirrored views is worth its time). ``zoom_range`` (factor
+        says that averaging over mirrored views is worth its time). To detect, the decoder
+        ``"boxes"``, ``classes`` and the ``diameter`` (the edge of a typical box). ``zoom`` (the one
+        at which images like those of the training are seen), ``zoom_range`` (factor
         within which objects of other sizes are known), ``anisotropy`` (step along z over that in
         the plane), ``pixel_size`` (micrometer, a number or one a spatial axis), ``intensity``
         (see `napari_medai.core.intensity.intensity_of`), ``recipe``, ``scores`` (figures, or
@@ -70,6 +79,7 @@ class ModelSpec:
     channels_out: tuple[str, ...]
     stride: tuple[int, ...]
     halo: tuple[int, ...] = ()
+    cell: tuple[int, ...] = ()
     axes: str = "CYX"
     task: str = "segment"
     version: str = "1.0.0"
@@ -167,7 +177,11 @@ def _check_shape(spec: ModelSpec) -> None:
     if spec.axes not in ("CYX", "CZYX"):
         raise InputError(f"a model's axes must be CYX or CZYX, got {spec.axes!r}")
     space = len(spec.axes) - 1
-    for what, sizes, least in (("stride", spec.stride, 1), ("halo", spec.halo or (0,) * space, 0)):
+    for what, sizes, least in (
+        ("stride", spec.stride, 1),
+        ("halo", spec.halo or (0,) * space, 0),
+        ("cell", spec.cell or (1,) * space, 1),
+    ):
         if len(sizes) != space or not all(type(n) is int and n >= least for n in sizes):
             raise InputError(
                 f"{what} must be {space} whole numbers of at least {least}, got {sizes!r}"
@@ -175,7 +189,14 @@ def _check_shape(spec: ModelSpec) -> None:
     for names in (spec.channels_in, spec.channels_out):
         if not names or len(set(names)) != len(names) or not all(names):
             raise InputError(f"channels need different names, got {names!r}")
-    if spec.config.get("decoder") == CLASSES:
+    if (spec.task == "detect") != (spec.architecture[:2] == BOX_NET):
+        raise InputError(
+            f"a model to detect needs the net {BOX_NET[1]}, and no other model has it, got "
+            f"{spec.architecture.callable} to {spec.task}"
+        )
+    if spec.task == "detect":
+        _check_boxes(spec)
+    elif spec.config.get("decoder") == CLASSES:
         named = spec.config.get("classes")
         count = 1 + len(named) if isinstance(named, list) and named else len(spec.channels_out)
         if len(spec.channels_out) != count:
@@ -190,3 +211,11 @@ def _check_shape(spec: ModelSpec) -> None:
         )
     counts = {"channels_in": len(spec.channels_in), "channels_out": len(spec.channels_out)}
     check_agreement(spec.architecture, {"ndim": space, **counts})
+
+
+def _check_boxes(spec: ModelSpec) -> None:
+    count, kinds = len(class_names(spec.config)), spec.architecture.kwargs.get("kinds", 1)
+    if count != kinds:
+        raise InputError(
+            f"a model that detects has one kind of box a class, got {kinds} for {count} classes"
+        )

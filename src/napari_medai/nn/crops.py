@@ -52,6 +52,8 @@ class Geometry:
     zoom: float = 1.6
     stretch: float = 1.12
     turn: bool = True
+    quarter: bool = False
+    """Whether the plane may turn by right angles, which keep boxes along the axes."""
     flip: bool | tuple[int, ...] = True
     """Whether axes may be reversed; or which of them, where the others know up from down."""
     tilt: float = 0.0
@@ -76,6 +78,8 @@ class Appearance:
     colour: float = 0.5
     shade: float = 0.3
     coarse: float = 0.0
+    tint: float = 0.0
+    """As under another lamp or in another stain: strong changes of balance and saturation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ def _rotation(rng: np.random.Generator, ndim: int, geometry: Geometry) -> np.nda
     rotation = np.eye(ndim)
     if geometry.turn:
         rotation = _turned(ndim, (ndim - 2, ndim - 1), rng.uniform(0, 2 * math.pi))
+    elif geometry.quarter:
+        rotation = _turned(ndim, (ndim - 2, ndim - 1), rng.integers(4) * math.pi / 2).round()
     if geometry.tilt:
         for plane in combinations(range(ndim), 2):
             angle = rng.uniform(-geometry.tilt, geometry.tilt)
@@ -229,6 +235,8 @@ def varied(image: Tensor, rng: np.random.Generator, appearance: Appearance) -> T
     elif colour and happens(appearance.colour):
         mix = torch.eye(3) + torch.from_numpy(rng.normal(0, 0.08, (3, 3))).to(torch.float32)
         image = torch.einsum("ij,j...->i...", mix, image)
+    if colour and appearance.tint and happens(appearance.tint):
+        image = _tinted(image, rng)
     if happens(appearance.invert):
         image = 1 - image
     if happens(appearance.gamma):
@@ -247,6 +255,18 @@ def varied(image: Tensor, rng: np.random.Generator, appearance: Appearance) -> T
         noise = torch.randn(image.shape[1:] if not colour else image.shape, generator=seed)
         image = image + noise * float(rng.uniform(0.01, 0.10))
     return image
+
+
+def _tinted(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Each colour with a curve of its own, then all nearer to gray or further from it."""
+    shape = (3,) + (1,) * (image.ndim - 1)
+    power, gain = (
+        torch.from_numpy(np.exp(rng.uniform(-most, most, shape))).to(torch.float32)
+        for most in (0.6, 0.25)
+    )
+    curved = image.clamp(0, 4).pow(power) * gain
+    gray = curved.mean(0, keepdim=True)
+    return gray + (curved - gray) * float(rng.uniform(0.4, 1.7))
 
 
 def _blurred(image: Tensor, *, sigma: float) -> Tensor:

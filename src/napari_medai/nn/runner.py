@@ -78,12 +78,22 @@ class ScoreNet:
             return self._scores(images.to(self.device))
 
     def _scores(self, images: Tensor) -> Tensor:
-        size = images.shape[2:]
-        images = self._zoomed(images)
-        images = images.expand(-1, int(self.net.channels_in), *images.shape[2:])  # type: ignore[arg-type]
-        scores = self.backend(_padded(images, self.net.stride))  # type: ignore[arg-type]
-        scores = cropped(scores, images.shape[2:])
-        return self._unzoomed(scores, size)
+        zoomed = self._zoomed(images)
+        scores = cropped(self._maps(zoomed), zoomed.shape[2:])
+        return self._unzoomed(scores, images.shape[2:])
+
+    def maps(self, images: Tensor) -> Tensor:
+        """What the net says of images (batch, channels, \\*space), zoomed and padded, raw."""
+        with short_of_memory(images.shape):
+            return self._maps(self._zoomed(images.to(self.device)))
+
+    def answered(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """`maps` of images (channels, \\*space) of one size, in main memory."""
+        return np.asarray(self.maps(torch.from_numpy(np.stack(images))).cpu().numpy())
+
+    def _maps(self, zoomed: Tensor) -> Tensor:
+        images = zoomed.expand(-1, int(self.net.channels_in), *zoomed.shape[2:])  # type: ignore[arg-type]
+        return self.backend(_padded(images, self.net.stride))  # type: ignore[arg-type]
 
     def fallback(self) -> ScoreNet | None:
         """The same on the CPU, which has more memory than a GPU; None if it is there already."""

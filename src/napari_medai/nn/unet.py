@@ -62,16 +62,16 @@ class UNet(nn.Module):
         self.ndim = ndim
         self.channels_in = channels_in
         self.channels_out = channels_out
-        self.fold = _per_axis(shuffle, ndim)
-        self.pool = _per_axis(pool, ndim)
+        self.fold = per_axis(shuffle, ndim)
+        self.pool = per_axis(pool, ndim)
         self.levels = len(widths)
-        folded = int(torch.tensor(self.fold).prod())
-        conv = _CONV[ndim]
-        self.stem = Block(ndim, channels_in * folded, widths[0])
+        cell = int(torch.tensor(self.fold).prod())
+        conv = CONV[ndim]
+        self.stem = Block(ndim, channels_in * cell, widths[0])
         self.down = nn.ModuleList(Block(ndim, a, b) for a, b in pairwise(widths))
         self.lateral = nn.ModuleList(conv(b, a, 1, bias=False) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Block(ndim, a, a) for a in widths[:-1])
-        self.head = conv(widths[0], channels_out * folded, 1)
+        self.head = conv(widths[0], channels_out * cell, 1)
         most = max(0, self.levels - 2)
         if not 0 <= auxiliary <= most:
             raise ValueError(f"auxiliary must be from 0 to {most}, got {auxiliary}")
@@ -105,19 +105,19 @@ class UNet(nn.Module):
         return tuple(reach)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.stem(_folded(image, self.fold))
+        x = self.stem(folded(image, self.fold))
         skips: list[Tensor] = []
         coarse: list[Tensor] = []
         for block in self.down:
             skips.append(x)
-            x = block(_POOL[self.ndim](x, self.pool))
+            x = block(POOL[self.ndim](x, self.pool))
         for level in reversed(range(self.levels - 1)):
             x = self.lateral[level](x)
             x = skips[level] + functional.interpolate(x, scale_factor=[float(p) for p in self.pool])
             x = self.up[level](x)
             if self.training and 0 < level <= len(self.auxiliary):
                 coarse.append(self.auxiliary[level - 1](x))
-        maps = _unfolded(self.head(x), self.fold)
+        maps = unfolded(self.head(x), self.fold)
         if not coarse:
             return maps
         size = maps.shape[2:]
@@ -129,7 +129,7 @@ class Block(nn.Module):
 
     def __init__(self, ndim: int, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        conv, norm = _CONV[ndim], _NORM[ndim]
+        conv, norm = CONV[ndim], NORM[ndim]
         self.conv1 = conv(channels_in, channels_out, 3, padding=1, bias=False)
         self.norm1 = norm(channels_out)
         self.conv2 = conv(channels_out, channels_out, 3, padding=1, bias=False)
@@ -145,21 +145,21 @@ class Block(nn.Module):
         return functional.relu(self.norm2(self.conv2(y)) + self.match(x))
 
 
-_CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
-_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-_POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
+CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
 
 
-def _per_axis(value: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+def per_axis(value: int | Sequence[int], ndim: int) -> tuple[int, ...]:
     return (value,) * ndim if isinstance(value, int) else tuple(value)
 
 
-def _folded(x: Tensor, factors: tuple[int, ...]) -> Tensor:
+def folded(x: Tensor, factors: tuple[int, ...]) -> Tensor:
     """Pixels of each ``factors``-sized cell become channels (pixel-unshuffle in any dimension)."""
     if all(f == 1 for f in factors):
         return x
-    if factors == (2, 2):
-        return functional.pixel_unshuffle(x, 2)
+    if len(factors) == 2 and factors[0] == factors[1]:
+        return functional.pixel_unshuffle(x, factors[0])
     split = [n for size, f in zip(x.shape[2:], factors, strict=True) for n in (size // f, f)]
     ndim = len(factors)
     x = x.reshape(*x.shape[:2], *split)
@@ -167,12 +167,12 @@ def _folded(x: Tensor, factors: tuple[int, ...]) -> Tensor:
     return x.reshape(x.shape[0], -1, *x.shape[2 + ndim :])
 
 
-def _unfolded(x: Tensor, factors: tuple[int, ...]) -> Tensor:
-    """The inverse of `_folded` (pixel-shuffle in any dimension)."""
+def unfolded(x: Tensor, factors: tuple[int, ...]) -> Tensor:
+    """The inverse of `folded` (pixel-shuffle in any dimension)."""
     if all(f == 1 for f in factors):
         return x
-    if factors == (2, 2):
-        return functional.pixel_shuffle(x, 2)
+    if len(factors) == 2 and factors[0] == factors[1]:
+        return functional.pixel_shuffle(x, factors[0])
     ndim = len(factors)
     size = x.shape[2:]
     x = x.reshape(x.shape[0], -1, *factors, *size)

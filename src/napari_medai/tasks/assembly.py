@@ -63,6 +63,11 @@ class Layout:
         return "".join(axis for axis in self.image.series)
 
     @property
+    def lead(self) -> str:
+        """Axes of the result that the model does not see."""
+        return "".join(axis for axis in self.axes if axis not in self.space)
+
+    @property
     def linked(self) -> bool:
         """Whether slices along Z are seen one by one and linked afterwards."""
         return "Z" in self.image.axes and "Z" not in self.space

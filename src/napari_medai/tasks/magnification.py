@@ -11,36 +11,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import pi, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.predict import predict
+from napari_medai.core.intensity import Range
 from napari_medai.core.scale import LARGEST, SMALLEST, Scale
 from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.core.tiling import Window
 from napari_medai.core.units import in_micrometers
-from napari_medai.tasks.suitable import image_range, normalised_reader
+from napari_medai.tasks.suitable import image_range
 
 if TYPE_CHECKING:
     from napari_medai.core.axes import AxesArray
     from napari_medai.models.model import Model
-    from napari_medai.nn.runner import ScoreNet
     from napari_medai.tasks.assembly import Layout
 
 EDGE = {2: 256, 3: 96}
 """Edge of the windows looked at, in pixels of the net."""
 ENOUGH = 5
 """Objects from which a look is trusted."""
-SURE = 0.8
-"""Mean score from which a look is trusted."""
 LOOKS = 4
 ENLARGE, SHRINK = 1.33, 0.5
 """Zooms, relative to the last one, that ask for another look: small objects seem larger than they
 are, because those too small are not found."""
-LEAST_SCORE = 0.6
-"""What is found with a lower score is not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +66,35 @@ class Magnification:
         return prod(widths) * (pi / 4 if len(widths) == 2 else pi / 6 / self.anisotropy)
 
 
+class Finder(Protocol):
+    """Finds objects in a window, to be measured."""
+
+    @property
+    def sure(self) -> float:
+        """Mean score from which a look is trusted."""
+        ...
+
+    def found(
+        self, plane: AxesArray, window: Window, model: Model, seen: Magnification, bright: Range
+    ) -> Steps[tuple[np.ndarray, np.ndarray]]:
+        """How many pixels each object has, and its score, in a window of a plane (channels,
+        \\*space) that is zoomed as ``seen`` says.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found at one zoom: objects, their usual diameter in pixels, how sure, how much."""
+    """What was found at one zoom: objects, their usual diameter in pixels, how sure, how much,
+    and whether that is to be believed.
+    """
 
     zoom: float
     count: int = 0
     diameter: float = 0.0
     sure: float = 0.0
     covered: float = 0.0
-
-    @property
-    def trusted(self) -> bool:
-        return self.count >= ENOUGH and self.sure >= SURE
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ class Surveyor:
 
     layout: Layout
     model: Model
-    net: ScoreNet
+    finder: Finder
 
     def magnification(self, *, given: float) -> Steps[Magnification]:
         """The zoom for an image; ``given`` is the user's diameter in pixels, 0 for none."""
@@ -124,43 +135,31 @@ class Surveyor:
 
     def _look(self, zoom: float) -> Steps[Look]:
         """Find objects in a few windows at one zoom; a step a window."""
-        from napari_medai.nn.runner import decoded_objects
-
         seen = self._zoomed(min(max(zoom, 1 / SMALLEST), LARGEST))
-        net = self.net.at(seen.scales)
-        sizes, scores, area = [np.zeros(0, int)], [np.zeros(0)], 0
+        sizes, scores, area = [np.zeros(0)], [np.zeros(0)], 0
         for plane in self._planes():
             try:
                 bright = image_range(plane.data, self.model)
             except InputError:
                 continue  # no value to look at here
             for window in self._windows(plane.shape[1:], seen):
-                corner = tuple(part.start for part in window)
-                shape = tuple(part.stop - part.start for part in window)
-                read = normalised_reader(plane, self.model, bright=bright, corner=corner)
-                run = predict(net, read, shape, tile=shape)
-                maps, _, net = yield from retold(run, _looking)
-                found = decoded_objects(
-                    maps,
-                    threshold=0.5,
-                    diameter=seen.diameters,
-                    min_size=0.03 * seen.typical_size,
-                    min_score=LEAST_SCORE,
-                )
-                sizes.append(np.bincount(found[0].ravel(), minlength=1)[1:])
-                scores.append(found[2])
-                area += prod(shape)
+                looking = self.finder.found(plane, window, self.model, seen, bright)
+                found = yield from retold(looking, _looking)
+                sizes.append(found[0])
+                scores.append(found[1])
+                area += prod(part.stop - part.start for part in window)
             if sum(map(len, scores)) >= ENOUGH:
                 break
-        return _summed(seen, np.concatenate(sizes), np.concatenate(scores), area)
+        look = _summed(seen, np.concatenate(sizes), np.concatenate(scores), area)
+        return replace(look, trusted=look.count >= ENOUGH and look.sure >= self.finder.sure)
 
     def _at(self, diameter: float, source: str) -> Magnification:
         """The magnification for objects of this diameter: none where the model knows them."""
         known = self._known
         zoom = known / diameter
         margin = float(self.model.config.get("zoom_range", 1.0))
-        if 1 / margin <= zoom <= margin:
-            zoom = 1.0
+        if 1 / margin <= zoom / self._usual <= margin:
+            zoom = self._usual
         return replace(self._zoomed(zoom), diameter=diameter, source=source)
 
     def _zoomed(self, zoom: float) -> Magnification:
@@ -171,6 +170,11 @@ class Surveyor:
     @property
     def _known(self) -> float:
         return float(self.model.config["diameter"])
+
+    @property
+    def _usual(self) -> float:
+        """The zoom at which images like those of the training are seen."""
+        return float(self.model.config.get("zoom", 1.0))
 
     @property
     def _relative_steps(self) -> list[float]:
@@ -194,15 +198,15 @@ class Surveyor:
         return float(self.model.config.get("anisotropy", 1.0))
 
     def _hint(self) -> tuple[float, bool]:
-        """The zoom that the pixel size suggests, and whether there is one; else 1."""
+        """The zoom that the pixel size suggests, and whether there is one; else the usual one."""
         image = self.layout.image
         unit = in_micrometers(1.0, image.units.get("X"))
         sizes = self.model.config.get("pixel_size", 0)
         trained = float(sizes[-1] if isinstance(sizes, list) else sizes)
         if not unit or not trained:
-            return 1.0, False
+            return self._usual, False
         zoom = image.step("X") * unit / trained
-        return (zoom, True) if 1 / SMALLEST <= zoom <= LARGEST else (1.0, False)
+        return (zoom, True) if 1 / SMALLEST <= zoom <= LARGEST else (self._usual, False)
 
     def _planes(self) -> Iterator[AxesArray]:
         """The middle of the image, then a quarter from its ends."""
@@ -234,10 +238,10 @@ class Surveyor:
 
 
 def magnification_of(
-    layout: Layout, model: Model, net: ScoreNet, *, diameter: float
+    layout: Layout, model: Model, finder: Finder, *, diameter: float
 ) -> Steps[Magnification]:
     """How far to zoom into an image; ``diameter`` in pixels is the user's, 0 to estimate it."""
-    return (yield from Surveyor(layout, model, net).magnification(given=diameter))
+    return (yield from Surveyor(layout, model, finder).magnification(given=diameter))
 
 
 def _looking(step: Step) -> Step:

@@ -1,4 +1,4 @@
-"""Images with labels to train on, and what they must have in common."""
+"""Images with labels or boxes to train on, and what they must have in common."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
+from napari_medai.core.boxes import Boxes
 from napari_medai.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ class Pair:
     image: AxesArray
     labels: np.ndarray
     name: str = "pair"
+    weight: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxPair:
+    """An image and the boxes of its objects, in its spatial axes; the rest as in `Pair`."""
+
+    image: AxesArray
+    boxes: Boxes
+    name: str = "image"
     weight: float | None = None
     source: str = ""
 
@@ -62,6 +74,11 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
 def common_axes(pairs: Sequence[Pair]) -> tuple[str, int]:
     """The spatial axes and the number of channels that the pairs share."""
     check_pairs(pairs)
+    return common_images(pairs)
+
+
+def common_images(pairs: Sequence[Pair] | Sequence[BoxPair]) -> tuple[str, int]:
+    """The spatial axes and the number of channels that the images share."""
     spaces = {pair.image.space for pair in pairs}
     others = "".join(sorted({axis for pair in pairs for axis in pair.image.series}))
     if others:
@@ -95,12 +112,7 @@ def each(
     order = CHANNEL + "".join(axis for axis in SPACE if axis in spec.axes)
     found = []
     for pair in pairs:
-        image = np.asarray(pair.image.moved_to(order).data)
-        if image.shape[0] not in {1, len(spec.channels_in)}:
-            raise InputError(
-                f"{pair.name} has {image.shape[0]} channels, but the model takes "
-                f"{len(spec.channels_in)}; choose one channel"
-            )
+        image = pixels_of(pair, spec)
         space = pair.image.axes.replace(CHANNEL, "")
         labels = pair.labels.transpose([space.index(axis) for axis in order[1:]])
         try:
@@ -108,3 +120,15 @@ def each(
         except InputError as error:
             raise InputError(f"{pair.name}: {error}") from None
     return found
+
+
+def pixels_of(pair: Pair | BoxPair, spec: ModelSpec) -> np.ndarray:
+    """The image (channels, \\*space) of a pair in the axes of a model."""
+    order = CHANNEL + "".join(axis for axis in SPACE if axis in spec.axes)
+    image = np.asarray(pair.image.moved_to(order).data)
+    if image.shape[0] not in {1, len(spec.channels_in)}:
+        raise InputError(
+            f"{pair.name} has {image.shape[0]} channels, but the model takes "
+            f"{len(spec.channels_in)}; choose one channel"
+        )
+    return image

@@ -29,6 +29,7 @@ from napari_medai.models.settings import CLASSES, VOTES
 from napari_medai.tasks.assembly import Assembly, Decode, Layout
 from napari_medai.tasks.brightness import stack_range
 from napari_medai.tasks.classes import class_steps
+from napari_medai.tasks.finders import ObjectFinder
 from napari_medai.tasks.magnification import Magnification, magnification_of
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.segmentation import Scores, Segmentation
@@ -170,7 +171,9 @@ def segment_steps(
     net = loaded_net(model, device=params.device)
     layout = Layout(image, model.axes.replace(CHANNEL, ""))
     try:
-        seen = yield from magnification_of(layout, model, net, diameter=params.diameter)
+        seen = yield from magnification_of(
+            layout, model, ObjectFinder(net), diameter=params.diameter
+        )
         net = net.at(seen.scales)
         assembly = Assembly(layout, _decoder(seen, params), out=out)
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import ArrayLike
+from napari_medai.core.words import digits
 from napari_medai.tasks.assembly import Layout
 from napari_medai.tasks.magnification import Magnification
 
@@ -20,7 +21,6 @@ SIZES = {
     "voxels": "pixels",
 }
 """Columns that say how much of a class there is, and their units."""
-THIN_SPACE = "\u202f"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +68,3 @@ class Scores:
     layout: Layout
     seen: Magnification
     maps: Mapping[tuple[int, ...], Any]
-
-
-def digits(number: float) -> str:
-    """A number to read: ``1 302``, ``0.57``."""
-    text = f"{number:,.0f}" if number >= 100 or number == int(number) else f"{number:.3g}"
-    return text.replace(",", THIN_SPACE)

@@ -68,7 +68,12 @@ class TrainParams:
 
 
 class Course(Protocol):
-    """What differs between models of objects and of classes."""
+    """What differs between models of objects, of classes and of boxes."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model will say of itself."""
+        ...
 
     @property
     def batch(self) -> int:
@@ -80,7 +85,7 @@ class Course(Protocol):
         """What the net takes besides while it is trained."""
         ...
 
-    def examples(self, pairs: Sequence[Pair]) -> list[Any]:
+    def examples(self, pairs: Sequence[Any]) -> list[Any]:
         """What is drawn from, one a pair."""
         ...
 
@@ -137,22 +142,48 @@ def train_steps(
         If a pair does not fit or holds no object, or the name is taken.
     """
     from napari_medai.nn.device import chosen_device
-    from napari_medai.nn.training import Run, Schedule
 
     folder = own_folder(name, overwrite=overwrite)
-    device = chosen_device(params.device).torch
+    chosen_device(params.device)  # what is missing is said before anything is read
     space, channels = common_axes(pairs)
     names = (classes,) if isinstance(classes, str) else tuple(classes)
     if start is not None:
-        _check_suited(start, space)
-        spec = _continued(name, start, classes=names, window=window, mirror=mirror)
+        check_start(start, space)
+        _check_kept(start, classes=names, window=window, mirror=mirror)
+        spec = continued(name, start)
     elif names:
         spec = class_spec(name, pairs, space, channels, classes=names, window=window, mirror=mirror)
     elif window is not None or mirror:
         raise InputError("window and mirror are for models of classes; name these with classes")
     else:
         spec = object_spec(name, pairs, space, channels)
-    course = _course(spec)
+    steps = course_steps(
+        _course(spec),
+        pairs,
+        params,
+        folder=folder,
+        start=start,
+        checkpoint=checkpoint,
+        overwrite=overwrite,
+    )
+    return (yield from steps)
+
+
+def course_steps(
+    course: Course,
+    pairs: Sequence[Any],
+    params: TrainParams,
+    *,
+    folder: Path,
+    start: Model | None,
+    checkpoint: Path | None,
+    overwrite: bool,
+) -> Steps[Model]:
+    """Train by a course, as `train_steps` does, and write the package to a folder."""
+    from napari_medai.nn.device import chosen_device
+    from napari_medai.nn.training import Run, Schedule
+
+    spec, device = course.spec, chosen_device(params.device).torch
     yield Step(0, 0, f"preparing {len(pairs)} images")
     training, held_out = _split(pairs, course.examples(pairs), params)
     schedule = Schedule(
@@ -203,7 +234,7 @@ def _course(spec: ModelSpec) -> Course:
     return ClassCourse(spec) if spec.config["decoder"] == CLASSES else ObjectCourse(spec)
 
 
-def _check_suited(start: Model, space: str) -> None:
+def check_start(start: Model, space: str) -> None:
     """Refuse to go on from a 3D model with pictures, or the other way round."""
     wanted = start.axes.replace(CHANNEL, "")
     if set(wanted) != set(space):
@@ -213,21 +244,20 @@ def _check_suited(start: Model, space: str) -> None:
         )
 
 
-def _continued(
-    name: str,
-    start: Model,
-    *,
-    classes: Sequence[str],
-    window: tuple[float, float] | None,
-    mirror: str,
-) -> ModelSpec:
-    """What a model trained on from another will say of itself."""
+def _check_kept(
+    start: Model, *, classes: Sequence[str], window: tuple[float, float] | None, mirror: str
+) -> None:
+    """Refuse other settings than those of the model to go on from."""
     known = class_names(start.config)
     if (classes and list(classes) != known) or window is not None or mirror:
         raise InputError(
             f"{start.name} keeps its own classes ({', '.join(known) or 'none: it finds objects'})"
             ", intensities and mirrors; leave them out, or train from nothing"
         )
+
+
+def continued(name: str, start: Model) -> ModelSpec:
+    """What a model trained on from another will say of itself."""
     config = {key: start.config[key] for key in start.spec.config if key not in ("scores",)}
     config["recipe"] = {
         "from": start.name,
@@ -249,7 +279,7 @@ def _continued(
 
 
 def _split(
-    pairs: Sequence[Pair], examples: Sequence[Example], params: TrainParams
+    pairs: Sequence[Any], examples: Sequence[Example], params: TrainParams
 ) -> tuple[list[Example], list[Example]]:
     """What is trained on and what is held out (nothing, if ``held_out`` is 0), by the seed."""
     sources = [pair.source or f"pair {i}" for i, pair in enumerate(pairs)]

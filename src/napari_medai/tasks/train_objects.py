@@ -12,7 +12,7 @@ import numpy as np
 from napari_medai.core.intensity import intensity_of
 from napari_medai.models.settings import VOTES
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.pairs import Pair, each
+from napari_medai.tasks.pairs import BoxPair, Pair, each
 from napari_medai.tasks.segment import SegmentParams
 from napari_medai.tasks.trained import write_trained
 
@@ -115,12 +115,12 @@ def object_spec(name: str, pairs: Sequence[Pair], space: str, channels: int) -> 
         config={
             "diameter": DIAMETER if ndim == 2 else DIAMETER / 2,
             "zoom_range": ZOOM_RANGE,
-            **({"anisotropy": _anisotropy(pairs)} if ndim == 3 else {}),
+            **({"anisotropy": anisotropy_of(pairs)} if ndim == 3 else {}),
         },
     )
 
 
-def _anisotropy(pairs: Sequence[Pair]) -> float:
+def anisotropy_of(pairs: Sequence[Pair] | Sequence[BoxPair]) -> float:
     """Step along z over that along x: the median of the pairs, 1 where it is not known."""
     known = [
         pair.image.step("Z") / pair.image.step("X")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_medai.core.steps import Steps
-from napari_medai.tasks.segmentation import digits
+from napari_medai.core.words import digits
 from napari_medai.ui import engine
 from napari_medai.ui.layers import Place, labels_layer, placed_record
 from napari_medai.ui.source import Source
