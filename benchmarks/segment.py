@@ -94,12 +94,13 @@ def bare_net(model: Any, image: np.ndarray, *, diameter: float, repeats: int) ->
     from napari_medai.core.axes import AxesArray
     from napari_medai.core.steps import finished
     from napari_medai.tasks.assembly import Layout
+    from napari_medai.tasks.finders import ObjectFinder
     from napari_medai.tasks.magnification import magnification_of
     from napari_medai.tasks.suitable import loaded_net, normalised_reader
 
     net = loaded_net(model, device="auto")
     layout = Layout(AxesArray(image, "YX"), "YX")
-    seen = finished(magnification_of(layout, model, net, diameter=diameter))
+    seen = finished(magnification_of(layout, model, ObjectFinder(net), diameter=diameter))
     read = normalised_reader(layout.plane({}), model)
     strides = [int(n) for n in net.net.stride]
     pieces = []

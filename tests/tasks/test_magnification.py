@@ -12,6 +12,7 @@ from napari_medai.core.axes import AxesArray
 from napari_medai.core.scale import Scale
 from napari_medai.core.steps import Step, finished
 from napari_medai.tasks.assembly import Layout
+from napari_medai.tasks.finders import ObjectFinder
 from napari_medai.tasks.magnification import Magnification, magnification_of
 from napari_medai.tasks.segment import SegmentParams, segment_steps
 
@@ -21,7 +22,7 @@ KNOWN = 12.0
 
 def seen(image: AxesArray, model: Any, net: Any, *, diameter: float = 0.0) -> Magnification:
     layout = Layout(image, model.axes[1:])
-    return finished(magnification_of(layout, model, net, diameter=diameter))
+    return finished(magnification_of(layout, model, ObjectFinder(net), diameter=diameter))
 
 
 @pytest.mark.parametrize("given", [12.0, 6.0, 30.0])
@@ -39,7 +40,10 @@ def test_looking_is_no_share_of_the_work(
 ) -> None:
     image = AxesArray(draw(discs((96, 96))), "YX")
     shown: list[Step] = []
-    finished(magnification_of(Layout(image, "YX"), model(), knowing(), diameter=0), shown.append)
+    finished(
+        magnification_of(Layout(image, "YX"), model(), ObjectFinder(knowing()), diameter=0),
+        shown.append,
+    )
     assert shown
     assert set(map(repr, shown)) == {repr(Step(0, 0, "finding the magnification"))}
 

@@ -115,15 +115,19 @@ class BoxNet(nn.Module):
 
     @property
     def halo(self) -> tuple[int, ...]:
-        """Radius of the receptive field in input pixels, rounded up to the stride."""
+        """Radius of the receptive field in input pixels, rounded up to the stride.
+
+        The pyramid reaches two pixels of a level to each side in every block on the way down, and
+        again on the way up to the level that answers, and its head one more.
+        """
         reach = []
         for fold, pool, stride in zip(self.fold, self.pool, self.stride, strict=True):
-            blocks = [
-                2 * (1 + (self.finest <= level < self.depth - 1))
-                + (self.finest <= level <= self.coarsest)
-                for level in range(self.depth)
+            down = 2 * sum(pool**level for level in range(self.depth))
+            ways = [
+                2 * sum(pool**level for level in range(answering, self.depth - 1)) + pool**answering
+                for answering in range(self.finest, self.coarsest + 1)
             ]
-            radius = sum(n * fold * pool**level for level, n in enumerate(blocks)) + stride
+            radius = fold * (down + max(ways)) + stride
             reach.append(-(-radius // stride) * stride)
         return tuple(reach)
 
