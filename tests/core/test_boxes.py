@@ -14,11 +14,13 @@ from napari_medai.core.errors import InputError
 
 def test_boxes_know_their_sizes_and_centres() -> None:
     boxes = Boxes.of([[[0, 0], [4, 10]], [[2, 2], [3, 3]]], ["cell", "dot"], [0.5, 0.25])
-    assert len(boxes) == 2 and boxes.ndim == 2
+    assert len(boxes) == 2
+    assert boxes.ndim == 2
     assert boxes.sizes.tolist() == [[4, 10], [1, 1]]
     assert boxes.centres.tolist() == [[2, 5], [2.5, 2.5]]
     one = boxes.at(boxes.kinds == "dot")
-    assert one.kinds.tolist() == ["dot"] and one.scores.tolist() == [0.25]
+    assert one.kinds.tolist() == ["dot"]
+    assert one.scores.tolist() == [0.25]
 
 
 def test_no_boxes_keep_their_axes() -> None:
@@ -54,7 +56,8 @@ def test_what_can_be_used_of_boxes_is_told() -> None:
     assert np.flatnonzero(found.outside).tolist() == [4, 5]
     assert np.flatnonzero(found.cut).tolist() == [6]
     assert found.boxes.corners.tolist() == [[[1, 1], [4, 4]], [[-0.5, 12.25], [2, 19.5]]]
-    assert found.boxes.kinds.tolist() == ["a", "g"] and found.boxes.scores.tolist() == [0, 0.75]
+    assert found.boxes.kinds.tolist() == ["a", "g"]
+    assert found.boxes.scores.tolist() == [0, 0.75]
 
 
 def test_boxes_of_other_axes_are_refused() -> None:
@@ -71,7 +74,8 @@ def test_boxes_around_labels_follow_the_edges_of_pixels(dtype: type) -> None:
     boxes, numbers = label_boxes(labels)
     assert numbers.tolist() == [4, 9]
     assert boxes.corners.tolist() == [[[-0.5, -0.5], [9.5, 11.5]], [[2.5, 1.5], [7.5, 4.5]]]
-    assert boxes.kinds.tolist() == ["", ""] and np.isnan(boxes.scores).all()
+    assert boxes.kinds.tolist() == ["", ""]
+    assert np.isnan(boxes.scores).all()
 
 
 def test_boxes_around_labels_of_a_volume() -> None:
