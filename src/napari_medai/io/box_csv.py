@@ -17,6 +17,7 @@ from napari_medai.io.box_plane import (
     BoxFile,
     BoxPlane,
     checked_planes,
+    class_name,
     index_along,
     place,
     read_text,
@@ -112,7 +113,7 @@ def read_boxes_csv(path: str | Path, *, split: str | None = None) -> BoxFile:
             corners = columns.corners(fields)
             if corners:
                 rows.corners.append(corners)
-                rows.kinds.append(columns.text(fields, "class"))
+                rows.kinds.append(class_name(columns.text(fields, "class")))
                 rows.scores.append(sureness(columns.text(fields, "score")))
                 rows.lines.append(f"line {number}")
         except InputError as error:
