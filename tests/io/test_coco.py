@@ -9,7 +9,7 @@ import pytest
 
 from napari_medai.core.boxes import Outline, box_outline
 from napari_medai.core.errors import InputError
-from napari_medai.io import coco
+from napari_medai.io import coco_file
 from napari_medai.io.coco import Annotations, read_coco, write_coco
 
 TRIANGLE = Outline(np.array([[2.0, 3], [8, 3], [8, 11]]), (1,), "odd", None)
@@ -43,6 +43,16 @@ def test_outlines_come_back_as_they_were(tmp_path: Path) -> None:
     assert all(map(_same, found["movie"].outlines, STACK.outlines))
     assert read_coco(write_coco(tmp_path / "b.json", found["movie"], name="movie")) is not None
     assert (tmp_path / "b.json").read_bytes() == path.read_bytes()
+
+
+def test_no_class_and_no_size_come_back_as_none(tmp_path: Path) -> None:
+    shapes = (box_outline(1, 2, 6, 9), box_outline(1, 2, 6, 9, kind="object"))
+    found = read_coco(write_coco(tmp_path / "a.json", Annotations(shapes)))["a"]
+    assert [outline.kind for outline in found.outlines] == ["", "object"]
+    assert found.size is None
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert [kind["name"] for kind in content["categories"]] == ["object", "object"]
+    assert (content["images"][0]["height"], content["images"][0]["width"]) == (7, 10)
 
 
 def test_nothing_drawn_is_a_file_without_annotations(tmp_path: Path) -> None:
@@ -100,7 +110,7 @@ def test_what_is_no_coco_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coco, "LARGEST_FILE", 10)
+    monkeypatch.setattr(coco_file, "LARGEST_FILE", 10)
     path = write_coco(tmp_path / "a.json", STACK)
     with pytest.raises(InputError, match="split it by images"):
         read_coco(path)
