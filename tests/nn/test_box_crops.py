@@ -74,17 +74,18 @@ def test_turned_by_a_little_boxes_grow_as_ellipses_do() -> None:
 
 
 def test_what_is_cut_off_is_clipped_ignored_or_gone() -> None:
+    # Of an image of 60 x 80 pixels, 75 x 100 lie around its middle, from -10.5 along X.
     edges = {
-        12.5: 0,  # 13 of 20 columns are left
-        4.5: IGNORED,  # 5 columns
-        0.0: None,  # half a column
+        2.5: 0,  # 13 of 20 columns are left
+        -5.5: IGNORED,  # 5 columns
+        -10.0: None,  # half a column
     }
     for right, kind in edges.items():
         whole = example()
         shifted = BoxExample(
             whole.image, whole.corners[:1] - [0, 29.5 - right + 20], whole.kinds[:1]
         )
-        found = cropped(shifted, np.random.default_rng(0), size=(60, 80), zoom=1.0, geometry=STILL)
+        found = cropped(shifted, np.random.default_rng(0), size=(75, 100), zoom=1.0, geometry=STILL)
         assert found.kinds.tolist() == ([] if kind is None else [kind]), right
 
 
