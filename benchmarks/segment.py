@@ -14,18 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from images import PIECE, Endless, mosaic, read_pairs
+from measuring import peak_megabytes, seconds, show
 
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
@@ -65,25 +64,6 @@ def otsu_watershed(image: np.ndarray) -> np.ndarray:
     seeds = np.zeros(gray.shape, np.int32)
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     return np.asarray(segmentation.watershed(-rough, seeds, mask=inside))
-
-
-def seconds(call: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """The median duration of a call, after one to warm up, and its last result."""
-    result = call()
-    took = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        result = call()
-        took.append(time.perf_counter() - began)
-    return statistics.median(took), result
-
-
-def peak_megabytes() -> float:
-    """The most memory this process has held."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def bare_net(model: Any, image: np.ndarray, *, diameter: float, repeats: int) -> float:
@@ -248,11 +228,6 @@ def in_a_process(options: argparse.Namespace, size: int) -> dict[str, Any]:
     if done.returncode:
         sys.exit(done.returncode)
     return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def show(titles: list[str], rows: list[list[Any]]) -> None:
-    lines = [titles, ["---"] * len(titles), *rows]
-    print("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
 
 
 def parser() -> argparse.ArgumentParser:
