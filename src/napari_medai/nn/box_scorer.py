@@ -178,14 +178,11 @@ def distinct(found: Candidates, *, least: float) -> tuple[Candidates, Overlaps]:
     image decides, so that the result does not depend on how the image was cut.
     """
     found = _ordered(found)
-    pairs = overlaps(found.corners, found.scores, found.kinds, least=least)
-    kept = pairs.kept(threshold=0.0, overlap=LOOSEST)
+    # In two steps, because most pairs are of one object seen many times.
+    twice = overlaps(found.corners, found.scores, found.kinds, least=LOOSEST)
+    kept = twice.kept(threshold=0.0, overlap=LOOSEST)
     fewer = Candidates(*(part[kept] for part in found))
-    index = torch.cumsum(kept, 0) - 1
-    both = kept[pairs.strong] & kept[pairs.weak]
-    return fewer, Overlaps(
-        fewer.scores, index[pairs.strong[both]], index[pairs.weak[both]], pairs.iou[both]
-    )
+    return fewer, overlaps(fewer.corners, fewer.scores, fewer.kinds, least=least)
 
 
 def put_together(parts: Sequence[Candidates]) -> Candidates:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from napari_medai.nn.box_targets import box_iou
 
-CHUNK = 1 << 22
+CHUNK = 1 << 20
 """Pairs compared at a time."""
 
 
