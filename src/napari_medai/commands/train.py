@@ -20,7 +20,8 @@ from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
 from napari_medai.models.spec import check_name
-from napari_medai.scripting import TRAINABLE, training_pairs
+from napari_medai.scripting.label_pairs import label_pairs
+from napari_medai.scripting.training import TRAINABLE
 from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
 from napari_medai.tasks.train_classes import MOST_CLASSES, check_classes
 
@@ -88,7 +89,7 @@ def run(parsed: argparse.Namespace) -> int:
     overwrite = parsed.overwrite or (parsed.resume and checkpoint.made(parsed.name))
     own_folder(parsed.name, overwrite=overwrite)
     classes = finds_classes(parsed.classes, start)
-    pairs = training_pairs(parsed.images, parsed.masks, classes=classes)
+    pairs = label_pairs(parsed.images, parsed.masks, classes=classes)
     training["images"] = told_pairs(pairs)
     if parsed.resume:
         checkpoint.check(training)
