@@ -9,7 +9,7 @@ import pytest
 
 from napari_medai.core.boxes import Outline, box_outline
 from napari_medai.core.errors import InputError
-from napari_medai.io import coco
+from napari_medai.io import coco_file
 from napari_medai.io.coco import Annotations, read_coco, write_coco
 
 TRIANGLE = Outline(np.array([[2.0, 3], [8, 3], [8, 11]]), (1,), "odd", None)
@@ -100,7 +100,7 @@ def test_what_is_no_coco_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coco, "LARGEST_FILE", 10)
+    monkeypatch.setattr(coco_file, "LARGEST_FILE", 10)
     path = write_coco(tmp_path / "a.json", STACK)
     with pytest.raises(InputError, match="split it by images"):
         read_coco(path)

@@ -10,7 +10,12 @@ from npe2 import PluginManager
 
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.io.coco import read_coco
-from napari_medai.io.shape_layers import annotations_of, write_shapes_coco, write_shapes_csv
+from napari_medai.io.shape_layers import (
+    annotations_of,
+    boxes_of_shapes,
+    write_shapes_coco,
+    write_shapes_csv,
+)
 
 BOX = np.array([[2.0, 3], [2, 9], [6, 9], [6, 3]])
 
@@ -66,6 +71,34 @@ def test_a_shape_through_several_planes_is_refused() -> None:
     slanted = np.insert(BOX, 0, [0, 0, 3, 3], axis=1)
     with pytest.raises(InputError, match="several planes"):
         annotations_of(*_given(_layer((slanted, "polygon"))))
+
+
+def test_boxes_of_a_layer_by_plane() -> None:
+    shapes = [np.insert(BOX + at, 0, plane, axis=1) for at, plane in ((0, 4), (1, 2), (2, 4))]
+    layer = _layer(
+        (shapes[0], "rectangle"),
+        (shapes[1][:2], "line"),
+        (shapes[1], "polygon"),
+        (shapes[2], "ellipse"),
+        features={"class": ["cell", "?", "dot", "cell"], "score": [0.5, 0, np.nan, 0.25]},
+        axis_labels=("t", "y", "x"),
+        name="found",
+    )
+    (one, other), notes = boxes_of_shapes(*_given(layer))
+    assert notes == ("1 lines and paths enclose nothing and were left out",)
+    assert [(plane.image, plane.position) for plane in (one, other)] == [
+        ("found", {"T": 2}),
+        ("found", {"T": 4}),
+    ]
+    assert one.boxes.corners.tolist() == [[[3, 4], [7, 10]]]
+    assert np.isnan(one.boxes.scores).all()
+    assert other.boxes.corners.tolist() == [[[2, 3], [6, 9]], [[4, 5], [8, 11]]]
+    assert (other.boxes.kinds.tolist(), other.boxes.scores.tolist()) == (["cell"] * 2, [0.5, 0.25])
+    assert (list(one.rows), list(other.rows)) == (["shape 3"], ["shape 1", "shape 4"])
+
+
+def test_a_layer_without_shapes_has_no_boxes() -> None:
+    assert boxes_of_shapes(*_given(Shapes(ndim=3))) == ([], ())
 
 
 def test_boxes_as_a_table(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ napari from its centre: half a pixel is added on the way out and taken off on th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -18,10 +18,16 @@ import numpy as np
 from napari_medai.core.boxes import Outline, box_outline
 from napari_medai.core.errors import InputError
 from napari_medai.io.atomic import replacing
-
-LARGEST_FILE = 1 << 29
-"""Bytes up to which a file is read: JSON takes many times that in memory."""
-NO_CLASS = "object"
+from napari_medai.io.coco_file import (
+    categories_of,
+    kind_of,
+    misfit,
+    plane_name,
+    position_of,
+    read_coco_file,
+    size_of,
+    stack_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +57,24 @@ def write_coco(
     """
     path = Path(path)
     outlines = annotations.outlines
-    kinds = sorted({outline.kind or NO_CLASS for outline in outlines})
+    kinds = sorted({outline.kind for outline in outlines})
     planes = sorted({outline.position for outline in outlines}) or [()]
+    positions = [dict(zip(annotations.axes, plane, strict=True)) for plane in planes]
     height, width = annotations.size or _extent(outlines)
     content = {
         "info": {"description": "written by napari-medai"},
         "images": [
             {
                 "id": number,
-                "file_name": _plane_name(name or path.stem, annotations.axes, plane),
+                "file_name": plane_name(name or path.stem, position),
                 "height": height,
                 "width": width,
-                "position": dict(zip(annotations.axes, plane, strict=True)),
+                "size_known": annotations.size is not None,
+                "position": position,
             }
-            for number, plane in enumerate(planes, start=1)
+            for number, position in enumerate(positions, start=1)
         ],
-        "categories": [{"id": number, "name": kind} for number, kind in enumerate(kinds, start=1)],
+        "categories": categories_of(kinds),
         "annotations": [
             _annotation(number, outline, planes=planes, kinds=kinds)
             for number, outline in enumerate(outlines, start=1)
@@ -90,31 +98,17 @@ def read_coco(path: str | Path) -> dict[str, Annotations]:
         If the file cannot be read or an annotation does not fit; the text names its id.
     """
     path = Path(path)
-    content = _content(path)
-    try:
-        images = {image["id"]: image for image in content["images"]}
-        kinds = {kind["id"]: str(kind["name"]) for kind in content.get("categories", ())}
-        given = list(content["annotations"])
-        _refuse_doubles(path, "images", [image["id"] for image in content["images"]])
-        _refuse_doubles(path, "annotations", [one["id"] for one in given if "id" in one])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is not COCO JSON ({type(error).__name__}: {error}); it must hold images, "
-            "annotations and categories"
-        ) from error
-    found: dict[str, list[Outline]] = {_stack_name(image): [] for image in images.values()}
-    for number, one in enumerate(given, start=1):
+    content = read_coco_file(path)
+    found: dict[str, list[Outline]] = {stack_name(image): [] for image in content.images.values()}
+    for number, one in enumerate(content.annotations, start=1):
         try:
-            image = images[one["image_id"]]
-            outline = _outline(one, image, kinds)
-        except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
-            raise InputError(
-                f"annotation {_identity(one, number)} of {path} does not fit "
-                f"({_reason(error)}); correct or remove it"
-            ) from error
-        found[_stack_name(image)].append(outline)
+            image = content.images[one["image_id"]]
+            outline = _outline(one, image, content.kinds)
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            raise misfit(path, one, number, error) from error
+        found[stack_name(image)].append(outline)
     return {
-        name: Annotations(tuple(outlines), **_stack(images.values(), name))
+        name: Annotations(tuple(outlines), **_stack(content.images.values(), name))
         for name, outlines in found.items()
     }
 
@@ -126,7 +120,7 @@ def _annotation(
     entry: dict[str, Any] = {
         "id": number,
         "image_id": planes.index(outline.position) + 1,
-        "category_id": kinds.index(outline.kind or NO_CLASS) + 1,
+        "category_id": kinds.index(outline.kind) + 1,
         "bbox": [left + 0.5, top + 0.5, right - left, bottom - top],
         "area": outline.area,
         "iscrowd": 0,
@@ -141,9 +135,9 @@ def _ring(points: np.ndarray) -> list[float]:
     return [float(n) for n in (points[:, ::-1] + 0.5).ravel()]
 
 
-def _outline(one: dict[str, Any], image: dict[str, Any], kinds: dict[Any, str]) -> Outline:
-    position = tuple(int(n) for n in image.get("position", {}).values())
-    kind = kinds[one["category_id"]]
+def _outline(one: dict[str, Any], image: dict[str, Any], kinds: Mapping[Any, str]) -> Outline:
+    position = tuple(position_of(image).values())
+    kind = kind_of(one, kinds)
     score = None if one.get("score") is None else float(one["score"])
     rings = one.get("segmentation")
     if isinstance(rings, list) and rings:
@@ -163,53 +157,10 @@ def _outline(one: dict[str, Any], image: dict[str, Any], kinds: dict[Any, str]) 
     )
 
 
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise InputError(
-                f"{path} has {size >> 20} MB, and COCO files are read up to "
-                f"{LARGEST_FILE >> 20} MB; split it by images"
-            )
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); export it again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not COCO JSON; it must hold images and annotations")
-    return content
-
-
-def _refuse_doubles(path: Path, what: str, ids: Sequence[Any]) -> None:
-    seen: set[Any] = set()
-    for one in ids:
-        if one in seen:
-            raise InputError(f"{path} has two {what} of the id {one!r}; give each its own")
-        seen.add(one)
-
-
 def _stack(images: Any, name: str) -> dict[str, Any]:
     """Axes and size of the planes of one stack."""
-    first = next(image for image in images if _stack_name(image) == name)
-    known = first.get("height") is not None and first.get("width") is not None
-    size = (int(first["height"]), int(first["width"])) if known else None
-    return {"axes": "".join(first.get("position", {})), "size": size}
-
-
-def _plane_name(name: str, axes: str, plane: tuple[int, ...]) -> str:
-    return name + "".join(f"#{axis}{at}" for axis, at in zip(axes, plane, strict=True))
-
-
-def _stack_name(image: dict[str, Any]) -> str:
-    name = str(image.get("file_name", image["id"]))
-    return name.split("#")[0] if image.get("position") else name
-
-
-def _identity(one: Any, number: int) -> str:
-    return repr(one["id"]) if isinstance(one, dict) and "id" in one else f"number {number}"
-
-
-def _reason(error: Exception) -> str:
-    return f"{error} is missing or unknown" if isinstance(error, KeyError) else str(error)
+    first = next(image for image in images if stack_name(image) == name)
+    return {"axes": "".join(position_of(first)), "size": size_of(first)}
 
 
 def _extent(outlines: Sequence[Outline]) -> tuple[int, int]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import AXIS_WORDS
-from napari_medai.core.boxes import Outline
+from napari_medai.core.boxes import Boxes, Outline
 from napari_medai.core.errors import InputError
+from napari_medai.io.box_plane import BoxPlane
 from napari_medai.io.coco import Annotations, write_coco
 from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.results import write_features_csv
@@ -61,18 +62,55 @@ def annotations_of(data: Sequence[Any], attributes: dict[str, Any]) -> Annotatio
     InputError
         If a shape does not lie in a plane of y and x.
     """
+    found, notes = _annotations(data, attributes)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return found
+
+
+def boxes_of_shapes(
+    data: Sequence[Any], attributes: dict[str, Any]
+) -> tuple[list[BoxPlane], tuple[str, ...]]:
+    """The boxes around the closed shapes of a layer, by plane, and notes on what was left out.
+
+    Planes are in rising order; classes and scores are those of its features ``class`` and
+    ``score``. Shapes are numbered from 1 in ``rows``. Where they lie within an image is not looked
+    at: `usable_boxes` tells.
+
+    Raises
+    ------
+    InputError
+        If a shape does not lie in a plane of y and x.
+    """
+    found, notes = _annotations(data, attributes)
+    numbers = [at + 1 for at in _closed(data, attributes)]
+    by_plane: dict[tuple[int, ...], list[tuple[int, Outline]]] = {}
+    for number, outline in zip(numbers, found.outlines, strict=True):
+        by_plane.setdefault(outline.position, []).append((number, outline))
+    name = str(attributes.get("name", ""))
+    planes = []
+    for position, shapes in sorted(by_plane.items()):
+        edges = [outline.box for _, outline in shapes]
+        scores = [np.nan if one.score is None else one.score for _, one in shapes]
+        boxes = Boxes.of(np.reshape(edges, (-1, 2, 2)), [one.kind for _, one in shapes], scores)
+        where = dict(zip(found.axes, position, strict=True))
+        rows = [f"shape {number}" for number, _ in shapes]
+        planes.append(BoxPlane(name, boxes, where, rows=rows))
+    return planes, notes
+
+
+def _annotations(
+    data: Sequence[Any], attributes: dict[str, Any]
+) -> tuple[Annotations, tuple[str, ...]]:
     kinds = _types(data, attributes)
     kept = _closed(data, attributes)
-    if len(kept) < len(data):
-        warnings.warn(
-            f"{len(data) - len(kept)} lines and paths enclose nothing and were left out",
-            stacklevel=2,
-        )
+    left = len(data) - len(kept)
+    notes = (f"{left} lines and paths enclose nothing and were left out",) if left else ()
     outlines = [
         _outline(np.asarray(data[at], dtype=float), kinds[at], _row(attributes, at)) for at in kept
     ]
     lead = np.asarray(data[0]).shape[1] - 2 if len(data) else 0
-    return Annotations(tuple(outlines), _axes(attributes, lead))
+    return Annotations(tuple(outlines), _axes(attributes, lead)), notes
 
 
 def _outline(points: np.ndarray, kind: str, row: dict[str, Any]) -> Outline:
