@@ -18,6 +18,7 @@ from napari_medai.io.box_plane import BoxPlane
 from napari_medai.scripting.box_planes import box_planes
 from napari_medai.scripting.sources import array_of, listed, source_of
 from napari_medai.tasks.pairs import BoxPair
+from napari_medai.tasks.train_boxes import named
 
 Notes = tuple[str, ...]
 
@@ -60,7 +61,7 @@ def read_pairs(annotated: Sequence[AnnotatedImage]) -> Iterator[BoxPair]:
             path, image = one.path, _pixels(one.path)
         frame = _frame(image, one.position)
         name = _named(one.path.name, one.position)
-        yield BoxPair(frame, one.boxes, name, source=str(one.path) if one.position else "")
+        yield BoxPair(frame, named(one.boxes), name, source=str(one.path) if one.position else "")
 
 
 def of_classes(pairs: Sequence[BoxPair], classes: Sequence[str]) -> tuple[list[BoxPair], Notes]:
@@ -110,7 +111,7 @@ def _given_pairs(
             skipped[plane] = used
             group = f"{number}: {name}" if plane.position else ""
             where = _named(name, plane.position)
-            pairs.append(BoxPair(frame, used.boxes, where, source=group))
+            pairs.append(BoxPair(frame, named(used.boxes), where, source=group))
     return pairs, (*notes, *skipped_notes(skipped))
 
 

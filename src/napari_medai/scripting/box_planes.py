@@ -141,7 +141,9 @@ def _of_labels(
         )
     kinds: dict[int, str] = {}
     if table is not None and {"index", "class"} <= set(table.columns):
-        kinds = {int(at): str(kind) for at, kind in zip(table["index"], table["class"], strict=True)}
+        kinds = {
+            int(at): str(kind) for at, kind in zip(table["index"], table["class"], strict=True)
+        }
     in_image = [axis for axis in axes if axis in image.space]
     usual = [in_image.index(axis) for axis in SPACE if axis in in_image]
     for position in image.positions(image.series):

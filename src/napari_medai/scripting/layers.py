@@ -75,9 +75,7 @@ def segment(
     found = model_for("segment", model)
     if note := left_out(chosen, found.decoder, model=found.name):
         warnings.warn(note, stacklevel=2)
-    subject = Subject.of(
-        image, axes=axes, scale=scale, units=units, window=window, channel=channel
-    )
+    subject = Subject.of(image, axes=axes, scale=scale, units=units, window=window, channel=channel)
     folder = None if out is None else Path(out)
     result = drained(segment_steps(subject.image, found, chosen, out=folder))
     for note in result.notes:
@@ -124,9 +122,7 @@ def detect(
     chosen = checked_params(DetectParams, {"classes": _joined(classes), **params})
     found = model_for("detect", model)
     chosen.chosen(class_names(found.config))
-    subject = Subject.of(
-        image, axes=axes, scale=scale, units=units, window=window, channel=channel
-    )
+    subject = Subject.of(image, axes=axes, scale=scale, units=units, window=window, channel=channel)
     result = drained(detect_steps(subject.image, found, chosen))
     notes = list(result.notes)
     if not result.count:
