@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from napari_medai.core.boxes import Boxes
 
 # Before napari, torch or platformdirs are imported: they look only once.
 _home = tempfile.TemporaryDirectory(prefix="napari-medai-tests-", ignore_cleanup_errors=True)
@@ -97,3 +103,74 @@ def class_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data() -> Path:
     """The folder of real test images."""
     return Path(__file__).parent / "data"
+
+
+def draw_blobs(*, seed: int = 0, shape: tuple[int, int] = (96, 112)) -> tuple[np.ndarray, Boxes]:
+    """A picture of bright and dim discs, uint8, and their boxes."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(30, 6, shape)
+    y, x = np.indices(shape)
+    corners, kinds = [], []
+    for top in range(4, shape[0] - 24, 28):
+        for left in range(4, shape[1] - 24, 28):
+            radius = rng.uniform(7, 9)
+            middle = np.array([top, left]) + radius + rng.uniform(0, 3, 2)
+            kind = ("bright", "dim")[int(rng.integers(2))]
+            inside = (y - middle[0]) ** 2 + (x - middle[1]) ** 2 <= radius**2
+            image[inside] += 190 if kind == "bright" else 80
+            corners.append([middle - radius - 0.5, middle + radius + 0.5])
+            kinds.append(kind)
+    from napari_medai.core.boxes import Boxes
+
+    return image.clip(0, 255).astype(np.uint8), Boxes.of(corners, kinds)
+
+
+@pytest.fixture(scope="session")
+def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package, alone in its folder, that was taught to find bright and dim discs."""
+    import torch
+
+    from napari_medai.core.intensity import intensity_of
+    from napari_medai.core.scale import Scale
+    from napari_medai.core.steps import finished
+    from napari_medai.nn.box_crops import BoxExample
+    from napari_medai.nn.box_net import BoxNet
+    from napari_medai.nn.boxes import BoxObjective
+    from napari_medai.nn.training import Run, Schedule
+    from napari_medai.tasks.train_boxes import box_spec, package_boxes
+
+    kwargs = {"ndim": 2, "channels_in": 1, "kinds": 2, "widths": [8, 16, 24], "shuffle": 2}
+    kwargs |= {"finest": 1, "coarsest": 1}
+    config = {"diameter": 17.0, "zoom": 1.0, "zoom_range": 1.2}
+    classes = ("bright", "dim")
+    spec = box_spec("discs", kwargs, classes=classes, description="For tests.", config=config)
+    examples = []
+    for seed in range(6):
+        image, boxes = draw_blobs(seed=100 + seed)
+        intensity = intensity_of(spec.config["intensity"])
+        examples.append(BoxExample.of(image[None], boxes, classes=classes, intensity=intensity))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = BoxNet(**kwargs)
+    objective = BoxObjective(
+        examples[:5],
+        examples[5:],
+        levels=net.levels,
+        classes=classes,
+        zoom=(Scale(),) * 2,
+        channels=1,
+        crop=(64, 64),
+        mosaics=0.0,
+    )
+    schedule = Schedule(
+        steps=150, minutes=1, batch=4, learning_rate=3e-3, validate_every=150, seed=0
+    )
+    run = Run(net, objective, schedule, device=torch.device("cpu"))
+    finished(run.steps())
+    folder = tmp_path_factory.mktemp("box-models") / "discs"
+    return package_boxes(folder, spec, run.trained, objective, recipe={"steps": 150}).path
+
+
+@pytest.fixture(scope="session")
+def blobs() -> Callable[..., tuple[np.ndarray, Boxes]]:
+    return draw_blobs

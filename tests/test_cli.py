@@ -20,7 +20,7 @@ import tifffile
 from PIL import Image
 
 from napari_medai.cli import COMMANDS, main
-from napari_medai.commands import demo, outputs, segment, train
+from napari_medai.commands import batch, demo, label_outputs, train
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Step
 from napari_medai.io.images import read_image
@@ -180,9 +180,9 @@ def test_overwriting_that_fails_leaves_the_old_result(
 
     with monkeypatch.context() as patch:
         if at == "steps":
-            patch.setattr(outputs, "segment_steps", failing(KeyboardInterrupt(), at=1))
+            patch.setattr(label_outputs, "segment_steps", failing(KeyboardInterrupt(), at=1))
         elif at == "table":
-            patch.setattr(outputs, "write_features_csv", stop)
+            patch.setattr(label_outputs, "write_features_csv", stop)
         else:
             rename, renamed = os.rename, []
 
@@ -242,7 +242,7 @@ def test_a_truncated_tiff(cut: Run, tmp_path: Path) -> None:
 
 def failing(error: BaseException, *, at: int) -> Callable[..., object]:
     """`segment_steps`, but the run of this number fails in its middle."""
-    original, runs = outputs.segment_steps, []
+    original, runs = label_outputs.segment_steps, []
 
     def steps(*args: object, **keywords: object) -> object:
         runs.append(1)
@@ -256,7 +256,7 @@ def failing(error: BaseException, *, at: int) -> Callable[..., object]:
 
 def test_ctrl_c_keeps_what_is_finished(cut: Run, scans: Path, tmp_path: Path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(outputs, "segment_steps", failing(KeyboardInterrupt(), at=2))
+        patch.setattr(label_outputs, "segment_steps", failing(KeyboardInterrupt(), at=2))
         status, _, error = cut(scans)
     assert status == 130
     assert "1 of 3 images are finished" in error
@@ -270,7 +270,7 @@ def test_ctrl_c_between_two_files_of_an_image(cut: Run, scans, tmp_path, monkeyp
     def stop(*args: object, **keywords: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(outputs, "write_features_csv", stop)
+    monkeypatch.setattr(label_outputs, "write_features_csv", stop)
     assert cut(scans)[0] == 130
     assert written(tmp_path / "out") == []
 
@@ -289,7 +289,7 @@ def test_a_full_disk_stops_the_run(cut: Run, scans: Path, tmp_path: Path, monkey
 
 
 def test_a_defect_is_told_in_one_line(cut: Run, scans: Path, monkeypatch) -> None:
-    monkeypatch.setattr(outputs, "segment_steps", failing(KeyError("what"), at=1))
+    monkeypatch.setattr(label_outputs, "segment_steps", failing(KeyError("what"), at=1))
     status, said, error = cut(scans)
     assert status == 1
     assert len(said.splitlines()) == 2
@@ -303,7 +303,7 @@ def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 def test_debug_shows_where_an_image_fails(scans: Path, monkeypatch, first: bool) -> None:
-    monkeypatch.setattr(outputs, "segment_steps", failing(KeyError("what"), at=1))
+    monkeypatch.setattr(label_outputs, "segment_steps", failing(KeyError("what"), at=1))
     where = ["--model", "tiny", "--out", str(scans / "out")]
     command = ["segment", str(scans), *where, "--device", "cpu"]
     with pytest.raises(KeyError, match="what"):
@@ -327,7 +327,7 @@ def test_large_labels_go_to_zarr(cut: Run, scans: Path, tmp_path: Path, monkeypa
     assert labels.spacing == {"Y": 2, "X": 3}
     assert np.array_equal(np.asarray(labels.levels[0]), small)
     assert "done already" in cut(scans / "scan1.png", "--scale", "2,3")[1]
-    monkeypatch.setattr(outputs, "segment_steps", failing(KeyboardInterrupt(), at=1))
+    monkeypatch.setattr(label_outputs, "segment_steps", failing(KeyboardInterrupt(), at=1))
     assert cut(scans / "scan2.png")[0] == 130
     assert written(tmp_path / "out") == names
 
@@ -393,7 +393,7 @@ def test_an_unknown_model_and_a_folder_that_cannot_be_written(
     assert "there is no model named 'tinny'; did you mean tiny?" in error
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("no folder")
-    monkeypatch.setattr(segment, "loaded_net", lambda *args, **keywords: pytest.fail("too late"))
+    monkeypatch.setattr(batch, "loaded_net", lambda *args, **keywords: pytest.fail("too late"))
     status, _, error = run("segment", scans, "--model", "tiny", "--out", tmp_path / "file")
     assert status == 2
     assert "results cannot be written to" in error

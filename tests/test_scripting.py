@@ -13,10 +13,10 @@ import torch
 from napari.layers import Image, Labels, Points
 
 import napari_medai as medai
-from napari_medai import scripting
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.models.model import Model
+from napari_medai.scripting.label_pairs import label_pairs
 
 CPU = {"device": "cpu", "diameter": 24}
 
@@ -192,7 +192,7 @@ def test_it_needs_no_qt() -> None:
 def test_frames_of_one_movie_have_one_source() -> None:
     film, drawn = np.stack([disks()] * 3), np.stack([disks() > 0] * 3)
     layers = [Image(film, axis_labels=("t", "y", "x"), name="film") for _ in range(2)]
-    pairs = scripting.training_pairs([*layers, disks()], [drawn, drawn, drawn[0]])
+    pairs = label_pairs([*layers, disks()], [drawn, drawn, drawn[0]])
     assert [pair.name for pair in pairs][:2] == ["film, t 0", "film, t 1"]
     sources = [pair.source for pair in pairs]
     assert sources[:3] == [sources[0]] * 3
@@ -216,7 +216,7 @@ def test_a_model_trained_on_layers_is_used_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("detect", [], []), "models for 'detect' cannot be trained"),
+        (("denoise", [], []), "models for 'denoise' cannot be trained"),
         (("segment", [disks()], []), "1 images and 0 labels"),
         (("segment", [disks()], [disks()]), "at least 2 images"),
         (("segment", "nowhere", "nowhere"), "nowhere is not a folder"),

@@ -5,6 +5,7 @@ A layer or an array goes in, a layer comes out::
     import napari_medai as medai
 
     viewer.add_layer(medai.segment(viewer.layers[0], model="nuclei"))
+    viewer.add_layer(medai.detect(viewer.layers[1], model="blood-cells"))
 
 The walk of one layer::
 
@@ -18,6 +19,8 @@ The walk of one layer::
                                                │   core: stitched labels, features
                                                ▼
     napari layer ◀──── ui.layers.labels_layer ──── Segmentation (labels, features, record)
+
+`detect` walks the same way by tasks.detect.detect_steps and ui.box_layers.shapes_layer.
 
 Nothing is imported before it is used: ``import napari_medai`` loads no torch, napari, Qt or
 numpy. `napari_medai.tasks` holds the same tasks on plain arrays, without napari.
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
     from napari_medai.core.errors import InputError, MedaiError, RunError
     from napari_medai.core.steps import Step, finished
     from napari_medai.models.model import Model
-    from napari_medai.scripting import measure, models, script, segment, train
+    from napari_medai.scripting import detect, measure, models, script, segment, train
+    from napari_medai.tasks.detect import DetectParams
+    from napari_medai.tasks.detection import Detection
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
 
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AxesArray": "core.axes",
+    "DetectParams": "tasks.detect",
+    "Detection": "tasks.detection",
     "InputError": "core.errors",
     "MedaiError": "core.errors",
     "Model": "models.model",
@@ -48,6 +55,7 @@ _HOMES = {
     "SegmentParams": "tasks.segment",
     "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
+    "detect": "scripting",
     "finished": "core.steps",
     "measure": "scripting",
     "models": "",
@@ -60,6 +68,8 @@ _HOMES = {
 
 __all__ = [
     "AxesArray",
+    "DetectParams",
+    "Detection",
     "InputError",
     "MedaiError",
     "Model",
@@ -67,6 +77,7 @@ __all__ = [
     "SegmentParams",
     "Segmentation",
     "Step",
+    "detect",
     "finished",
     "measure",
     "models",

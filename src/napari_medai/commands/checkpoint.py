@@ -13,7 +13,7 @@ from napari_medai.core.errors import InputError
 from napari_medai.io.atomic import replacing
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, user_models_dir
-from napari_medai.tasks.pairs import Pair
+from napari_medai.tasks.pairs import BoxPair, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,10 @@ class Checkpoint:
         self.note.unlink(missing_ok=True)
 
 
-def told_pairs(pairs: Sequence[Pair]) -> str:
+def told_pairs(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:
     """What tells some pairs from others: their number, and a sum over names and shapes."""
-    names = "\n".join(f"{pair.name} {pair.labels.shape}" for pair in pairs)
+    drawn = [pair.labels if isinstance(pair, Pair) else pair.boxes.corners for pair in pairs]
+    names = "\n".join(f"{pair.name} {one.shape}" for pair, one in zip(pairs, drawn, strict=True))
     return f"{len(pairs)} ({hashlib.sha256(names.encode()).hexdigest()[:12]})"
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medai.commands.outputs import Outputs, written_steps
-from napari_medai.commands.segment import told_speed
+from napari_medai.commands.batch import told_speed
+from napari_medai.commands.label_outputs import written_labels_steps
+from napari_medai.commands.outputs import LABELS, Outputs
 from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import finished
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     model = find_model(parsed.model, "segment")
-    outputs = Outputs(SAMPLE, check_writable(parsed.out.expanduser()))
+    outputs = Outputs(SAMPLE, check_writable(parsed.out.expanduser()), LABELS)
     if outputs.present and not outputs.hold(MARK, overlay=True):
         raise InputError(
             f"{outputs.present[0]} exists already, but not as an earlier demo left it; "
@@ -47,7 +48,7 @@ def run(parsed: argparse.Namespace) -> int:
     loaded_net(model, device="auto")
     began = time.perf_counter()
     image = read_image(SAMPLE)[0]
-    steps = written_steps(
+    steps = written_labels_steps(
         image, model, SegmentParams(), outputs, notes=MARK, overlay=True, overwrite=True
     )
     with ProgressLine() as line:

@@ -1,27 +1,33 @@
-"""``napari-medai train``: a model of one's own, from folders of images and masks."""
+"""``napari-medai train``: a model of one's own, from folders of images and masks or boxes."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from napari_medai.commands.checkpoint import Checkpoint, told_pairs
-from napari_medai.commands.messages import told
+from napari_medai.commands.messages import PROGRAM, told
 from napari_medai.commands.options import add_params, params_from
 from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Step, Steps
+from napari_medai.core.words import digits
 from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
 from napari_medai.models.spec import check_name
-from napari_medai.scripting import TRAINABLE, training_pairs
+from napari_medai.scripting.box_pairs import box_pairs
+from napari_medai.scripting.label_pairs import label_pairs
+from napari_medai.scripting.training import TRAINABLE, check_box_options
+from napari_medai.tasks.pairs import BoxPair, Pair
 from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
+from napari_medai.tasks.train_boxes import train_boxes_steps
 from napari_medai.tasks.train_classes import MOST_CLASSES, check_classes
 
 
@@ -30,19 +36,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", required=True, type=Path, metavar="DIR", help="the images")
     parser.add_argument(
         "--masks",
-        required=True,
         type=Path,
         metavar="DIR",
-        help="their masks: files of the same names (or ending with _mask; images may end with "
+        help="to segment, their masks: files of the same names (or ending with _mask; images may end with "
         "_0000, as nnU-Net has them), 0 background, "
         "a number an object, or a class where --classes names them",
+    )
+    parser.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE|DIR",
+        help="to detect, the boxes of their objects: a file of COCO JSON or CSV, or a folder of "
+        "YOLO or Pascal VOC files",
     )
     parser.add_argument(
         "--classes",
         nargs="+",
         default=(),
         metavar="NAME",
-        help="what 1, 2, ... in the masks stand for, such as liver tumour: the model then finds "
+        help="to detect, the classes to learn, all without it; to segment, what 1, 2, ... in the masks stand for, such as liver tumour: the model then finds "
         f"classes, not objects; {MOST_CLASSES} at most",
     )
     parser.add_argument(
@@ -72,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     params = params_from(parsed, TrainParams)
+    _check_options(parsed)
     check_classes(parsed.classes)
     start = None if parsed.start is None else find_model(parsed.start, parsed.task)
     checkpoint = _checkpoint(parsed)
@@ -87,26 +100,26 @@ def run(parsed: argparse.Namespace) -> int:
     # what a run that is gone on with has made so far is its own
     overwrite = parsed.overwrite or (parsed.resume and checkpoint.made(parsed.name))
     own_folder(parsed.name, overwrite=overwrite)
-    classes = finds_classes(parsed.classes, start)
-    pairs = training_pairs(parsed.images, parsed.masks, classes=classes)
+    pairs = _pairs(parsed, start)
     training["images"] = told_pairs(pairs)
     if parsed.resume:
         checkpoint.check(training)
     else:
         checkpoint.remove()
-    print(f"{len(pairs)} images with masks", flush=True)
+    print(f"{len(pairs)} images with {_drawn(pairs)}", flush=True)
     checkpoint.write(training)
-    steps = train_steps(
-        pairs,
-        params,
-        name=parsed.name,
-        start=start,
-        classes=parsed.classes,
-        window=None if parsed.window is None else tuple(parsed.window),
-        mirror=parsed.mirror,
-        checkpoint=checkpoint.path,
-        overwrite=overwrite,
-    )
+    how: dict[str, Any] = {
+        "name": parsed.name,
+        "start": start,
+        "checkpoint": checkpoint.path,
+        "overwrite": overwrite,
+    }
+    if parsed.task == "detect":
+        steps = train_boxes_steps(pairs, params, **how)
+    else:
+        how |= {"classes": parsed.classes, "mirror": parsed.mirror}
+        window = None if parsed.window is None else tuple(parsed.window)
+        steps = train_steps(pairs, params, window=window, **how)
     try:
         model, scored = _trained(steps)
     finally:
@@ -120,6 +133,39 @@ def run(parsed: argparse.Namespace) -> int:
         checkpoint.write({}, model=model)
     print(_told(model))
     return 0
+
+
+def _check_options(parsed: argparse.Namespace) -> None:
+    """Refuse a task without what is drawn for it, and with what is drawn for the other."""
+    wanted, other = ("boxes", "masks") if parsed.task == "detect" else ("masks", "boxes")
+    if getattr(parsed, wanted) is None:
+        raise InputError(f"train {parsed.task} needs --{wanted}; see napari-medai train --help")
+    if getattr(parsed, other) is not None:
+        raise InputError(f"train {parsed.task} takes --{wanted}, not --{other}; leave it out")
+    if parsed.task == "detect":
+        check_box_options(window=parsed.window, mirror=parsed.mirror)
+
+
+def _pairs(parsed: argparse.Namespace, start: Model | None) -> list[Any]:
+    """The images with what was drawn for them; what was left out is told."""
+    if parsed.task == "segment":
+        by_class = finds_classes(parsed.classes, start)
+        return label_pairs(parsed.images, parsed.masks, classes=by_class)
+    pairs, notes = box_pairs(parsed.images, parsed.boxes, classes=parsed.classes)
+    for note in notes:
+        print(f"{PROGRAM}: {note}", file=sys.stderr)
+    return pairs
+
+
+def _drawn(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:
+    """``masks``, or ``12 boxes: 7 RBC, 5 WBC``."""
+    kinds = Counter(
+        str(kind) for pair in pairs if isinstance(pair, BoxPair) for kind in pair.boxes.kinds
+    )
+    if not any(isinstance(pair, BoxPair) for pair in pairs):
+        return "masks"
+    parts = ", ".join(f"{digits(count)} {kind}" for kind, count in sorted(kinds.items()))
+    return f"{digits(kinds.total())} boxes: {parts}" if kinds else "no boxes"
 
 
 def _checkpoint(parsed: argparse.Namespace) -> Checkpoint:
@@ -189,7 +235,7 @@ def _told(model: Model) -> str:
     return (
         f"{model.name} is in {model.path}"
         + (f"; on held-out images: {figures}" if figures else "")
-        + f"\nuse it: napari-medai segment IN --model {model.name} --out DIR"
+        + f"\nuse it: napari-medai {model.task} IN --model {model.name} --out DIR"
     )
 
 

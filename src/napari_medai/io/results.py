@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.axes import ArrayLike
+from napari_medai.core.boxes import Boxes
 from napari_medai.core.errors import InputError
 from napari_medai.io.atomic import replacing
 
@@ -64,7 +65,6 @@ def write_overlay_png(
     RunError
         If writing fails; nothing is left behind then.
     """
-    from PIL import Image
     from skimage.segmentation import find_boundaries
 
     if len(labels.shape) != 2 or tuple(image.shape[:2]) != tuple(labels.shape):
@@ -72,12 +72,47 @@ def write_overlay_png(
             f"an image of shape {tuple(image.shape)} and labels of shape {tuple(labels.shape)} "
             "do not fit; give one plane of each"
         )
-    step = max(1, math.ceil(max(labels.shape) / _PICTURE_EDGE))
-    thin = (slice(None, None, step), slice(None, None, step))
-    grey = _stretched(np.asarray(image[thin]))
-    picture = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
+    picture, step = _picture(image)
     outlines: Any = find_boundaries
-    picture[outlines(np.asarray(labels[thin]), mode="inner")] = colour
+    picture[outlines(np.asarray(labels[::step, ::step]), mode="inner")] = colour
+    return _write_png(path, picture, overwrite=overwrite)
+
+
+def write_boxes_png(
+    path: str | Path,
+    image: ArrayLike,
+    boxes: Boxes,
+    *,
+    colours: Mapping[str, str],
+    overwrite: bool = False,
+) -> Path:
+    """Write a picture of an image, (y, x) or (y, x, 3), with its boxes in the colours of classes.
+
+    ``colours`` are ``"#rrggbb"`` by class; boxes of others are yellow. Lines run along the pixels
+    at the edge of a box. Otherwise as `write_overlay_png`.
+    """
+    picture, step = _picture(image)
+    edge = np.array(picture.shape[:2]) - 1
+    lines = [colours.get(str(kind), "").lstrip("#") or "ffdc00" for kind in boxes.kinds]
+    low = np.clip(np.ceil(boxes.corners[:, 0]) // step, 0, edge).astype(int)
+    high = np.clip(np.floor(boxes.corners[:, 1]) // step, 0, edge).astype(int)
+    for (top, left), (bottom, right), line in zip(low, high, lines, strict=True):
+        colour = tuple(bytes.fromhex(line))
+        picture[[top, bottom], left : right + 1] = colour
+        picture[top : bottom + 1, [left, right]] = colour
+    return _write_png(path, picture, overwrite=overwrite)
+
+
+def _picture(image: ArrayLike) -> tuple[np.ndarray, int]:
+    """The image as uint8 (y, x, 3), and the pixels of it that one of the picture stands for."""
+    step = max(1, math.ceil(max(image.shape[:2]) / _PICTURE_EDGE))
+    grey = _stretched(np.asarray(image[::step, ::step]))
+    return (grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)), step
+
+
+def _write_png(path: str | Path, picture: np.ndarray, *, overwrite: bool) -> Path:
+    from PIL import Image
+
     path = Path(path)
     with replacing(path, overwrite=overwrite) as partial:
         Image.fromarray(picture).save(partial, format="PNG")

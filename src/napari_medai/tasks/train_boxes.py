@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medai.core.boxes import Boxes
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
 from napari_medai.core.scale import Scale
@@ -79,7 +80,7 @@ class BoxCourse:
             try:
                 example = BoxExample.of(
                     pixels_of(pair, self.spec),
-                    pair.boxes,
+                    named(pair.boxes),
                     classes=names,
                     intensity=intensity,
                     weight=pair.weight,
@@ -199,7 +200,7 @@ def check_box_pairs(pairs: Sequence[BoxPair]) -> tuple[str, ...]:
                 f"the boxes of {pair.name} have {pair.boxes.ndim} axes, but its image has "
                 f"{len(pair.image.space)}; draw them in the same axes"
             )
-    kinds = sorted({str(kind) or NAMELESS for pair in pairs for kind in pair.boxes.kinds})
+    kinds = sorted({str(kind) for pair in pairs for kind in named(pair.boxes).kinds})
     if not kinds:
         raise InputError("none of the images has a box; draw some first")
     return tuple(kinds)
@@ -207,6 +208,16 @@ def check_box_pairs(pairs: Sequence[BoxPair]) -> tuple[str, ...]:
 
 NAMELESS = "object"
 """The class of boxes that have none."""
+
+
+def named(boxes: Boxes) -> Boxes:
+    """Boxes that all have a class."""
+    return Boxes.of(
+        boxes.corners,
+        [str(kind) or NAMELESS for kind in boxes.kinds],
+        boxes.scores,
+        ndim=boxes.ndim,
+    )
 
 
 def sizes_of(pairs: Sequence[BoxPair], space: str) -> dict[str, Any]:
