@@ -55,7 +55,7 @@ class BoxObjective:
     def __post_init__(self) -> None:
         count = len(self.classes)
         numbers = sum(np.bincount(e.kinds, minlength=count) for e in self.training)
-        rarity = (np.max(numbers) / np.maximum(numbers, 1)) ** RARE
+        rarity = (max(1, np.max(numbers)) / np.maximum(numbers, 1)) ** RARE
         self._rare = rarity * np.maximum(numbers, 1e-9)
         self._weights = torch.tensor(rarity**0.5, dtype=torch.float32)
 
