@@ -18,10 +18,11 @@ from napari_medai.core.intensity import Intensity, intensity_range
 from napari_medai.nn.box_targets import IGNORED
 from napari_medai.nn.crops import Cut, Geometry, Window, random_window, target_positions
 
-SEEN = 0.35
-"""Part of a box from which what is left of it in a crop still is an object."""
-TRACE = 0.05
-"""Part below which nothing of it is left."""
+SEEN = 0.65
+"""Part of a box from which what is left of it in a crop still is an object: people who draw boxes
+leave out most objects that the edge of an image cuts further than that."""
+TRACE = 0.4
+"""Part below which nothing of it is left; what is between nobody learns from."""
 SMALLEST = 2.0
 """Pixels of a crop, along each axis, below which nobody could see an object."""
 
