@@ -19,8 +19,8 @@ def example(shape: tuple[int, ...] = (60, 80)) -> BoxExample:
     """Two bright rectangles on black, and their boxes."""
     image = np.zeros((1, *shape), np.uint8)
     image[0, ..., 10:20, 30:50] = 255
-    image[0, ..., 40:44, 8:12] = 255
-    boxes = np.array([[[9.5, 29.5], [19.5, 49.5]], [[39.5, 7.5], [43.5, 11.5]]])
+    image[0, ..., 38:46, 6:14] = 255
+    boxes = np.array([[[9.5, 29.5], [19.5, 49.5]], [[37.5, 5.5], [45.5, 13.5]]])
     if len(shape) == 3:
         deep = np.broadcast_to([[[-0.5], [shape[0] - 0.5]]], (2, 2, 1))
         boxes = np.concatenate([deep, boxes], axis=2)
@@ -33,8 +33,8 @@ def example(shape: tuple[int, ...] = (60, 80)) -> BoxExample:
 
 
 def bright(crop: Crop, box: np.ndarray) -> float:
-    """Mean brightness within a box."""
-    low, high = np.round(box).astype(int)
+    """Mean brightness of the pixels that lie wholly in a box."""
+    low, high = np.ceil(box[0]).astype(int), np.floor(box[1]).astype(int)
     inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     return float(crop.image[(0, *inside)].mean())
 
