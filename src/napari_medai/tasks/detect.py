@@ -39,7 +39,7 @@ LIVE = ("threshold", "overlap", "classes")
 """Parameters that need no new run of the net."""
 LEAST_SCORE = 0.01
 LEAST_OVERLAP, MOST_OVERLAP = 0.1, 0.8
-TILE = {2: 3072, 3: 128}
+TILE = {2: 2048, 3: 128}
 """Edge of the tiles given to the net, in pixels as it sees them."""
 LARGEST_MAPS = 1 << 27
 """Numbers that the answers of one block hold at most."""
