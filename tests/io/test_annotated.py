@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from napari.layers import Shapes
 from PIL import Image
 
 from napari_medai.core.boxes import Boxes
@@ -18,6 +19,7 @@ from napari_medai.io.annotated import AnnotatedImage, read_annotated
 from napari_medai.io.box_coco import write_boxes_coco
 from napari_medai.io.box_csv import write_boxes_csv
 from napari_medai.io.box_plane import BoxPlane
+from napari_medai.io.shape_layers import write_shapes_coco
 
 DATA = Path(os.environ.get("MEDAI_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 HEAD = "image,label,xmin,ymin,xmax,ymax\n"
@@ -174,6 +176,22 @@ def test_another_size_than_the_file_says_is_noted(images: Path, tmp_path: Path) 
     plane = BoxPlane("a.png", CELL, size=(40, 20))
     _, notes = read_annotated(images / "a.png", write_boxes_coco(tmp_path / "m.json", [plane]))
     assert notes == ("found 1 image (a.png) of another size than the annotations say",)
+
+
+def test_what_napari_saves_of_shapes_comes_back(images: Path, tmp_path: Path) -> None:
+    box = np.array([[2.0, 3], [2, 9], [6, 9], [6, 3]])
+    layer = Shapes(
+        [box, box[:3] + 1],
+        shape_type=["rectangle", "polygon"],
+        features={"class": ["cell", "dot"]},
+        name="a",
+    )
+    data, attributes, _ = layer.as_layer_data_tuple()
+    write_shapes_coco(str(tmp_path / "m.json"), data, attributes)
+    (one,), notes = read_annotated(images / "a.png", tmp_path / "m.json")
+    assert one.boxes.corners.tolist() == [[[2, 3], [6, 9]], [[3, 4], [7, 10]]]
+    assert one.boxes.kinds.tolist() == ["cell", "dot"]
+    assert notes == ()
 
 
 WRITERS = pytest.mark.parametrize("write", [write_boxes_coco, write_boxes_csv])

@@ -187,6 +187,7 @@ def test_a_table_of_volumes_has_front_and_back(tmp_path: Path) -> None:
         ([BoxPlane("a", CELL, {"TT": 1})], "one capital letter"),
         ([BoxPlane("a", CELL, {"T": -1})], "whole number from 0"),
         ([BoxPlane("a", CELL, size=(1, 2, 3))], "the size"),
+        ([BoxPlane("a", Boxes.of([[[0, 0], [1, 1]]], ["k" * 300]))], "has 300 letters"),
         ([BoxPlane("a", Boxes.of([[[0, 0], [np.inf, 1]]]))], "not a number"),
     ],
 )

@@ -45,6 +45,16 @@ def test_outlines_come_back_as_they_were(tmp_path: Path) -> None:
     assert (tmp_path / "b.json").read_bytes() == path.read_bytes()
 
 
+def test_no_class_and_no_size_come_back_as_none(tmp_path: Path) -> None:
+    shapes = (box_outline(1, 2, 6, 9), box_outline(1, 2, 6, 9, kind="object"))
+    found = read_coco(write_coco(tmp_path / "a.json", Annotations(shapes)))["a"]
+    assert [outline.kind for outline in found.outlines] == ["", "object"]
+    assert found.size is None
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert [kind["name"] for kind in content["categories"]] == ["object", "object"]
+    assert (content["images"][0]["height"], content["images"][0]["width"]) == (7, 10)
+
+
 def test_nothing_drawn_is_a_file_without_annotations(tmp_path: Path) -> None:
     path = write_coco(tmp_path / "a.json", Annotations(()))
     assert json.loads(path.read_text())["annotations"] == []

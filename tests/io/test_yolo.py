@@ -86,11 +86,20 @@ def test_what_does_not_fit_is_named(
         read_yolo(labels, images)
 
 
-@pytest.mark.parametrize("text", ["names: 7", "[", "nc: 2", "names: {a: b}", "", "names: {}"])
+@pytest.mark.parametrize(
+    "text", ["names: 7", "[", "nc: 2", "names: {a: b}", "", "names: {}", "names: {9999999: a}"]
+)
 def test_a_broken_list_of_classes_is_refused(text: str, images: ImageIndex, tmp_path: Path) -> None:
     labels = _labels(tmp_path, "0 .5 .5 1 1")
     (labels / "data.yaml").write_text(text)
     with pytest.raises(InputError, match=r"data\.yaml does not list the classes"):
+        read_yolo(labels, images)
+
+
+def test_a_list_of_something_else_is_refused(images: ImageIndex, tmp_path: Path) -> None:
+    labels = _labels(tmp_path, "0 .5 .5 1 1")
+    (labels / "classes.txt").write_text("k" * 300)
+    with pytest.raises(InputError, match=r"classes\.txt does not list classes: .* 300 letters"):
         read_yolo(labels, images)
 
 

@@ -68,10 +68,7 @@ def read_annotated(
     silent = _silent(index, paths, file)
     if silent and file.silent_is_empty:
         notes.append(f"took {named(silent, 'image')} without a label file to have no objects")
-        empty = [BoxPlane(path.name, Boxes.of([]), source=source) for path in silent]
-        for plane, path in zip(empty, silent, strict=True):
-            _shape(plane, path, index)
-            annotated.append(AnnotatedImage(path, plane.boxes))
+        annotated += [_empty(path, index, source) for path in silent]
     elif silent:
         notes.append(f"left out {named(silent, 'image')} that {source.name} does not name")
     order = {path: at for at, path in enumerate(index.paths)}
@@ -175,6 +172,12 @@ def _shape(plane: BoxPlane, path: Path, index: ImageIndex) -> list[int]:
             "not say for which of its planes its boxes are; add a column a axis, or give planes"
         )
     return [sizes[axis] for axis in space]
+
+
+def _empty(path: Path, index: ImageIndex, source: Path) -> AnnotatedImage:
+    plane = BoxPlane(path.name, Boxes.of([]), source=source)
+    _shape(plane, path, index)
+    return AnnotatedImage(path, plane.boxes)
 
 
 def _odd_sizes(planes: Sequence[BoxPlane], paths: Sequence[Path], index: ImageIndex) -> list[str]:

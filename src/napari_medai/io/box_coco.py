@@ -98,7 +98,7 @@ def read_boxes_coco(path: str | Path) -> BoxFile:
             plane.add(one, kind_of(one, content.kinds), number=number, at=at)
         except _UNFIT as error:
             raise misfit(path, one, number, error) from error
-    notes = (f"{path.name}: left out {counted(crowds, 'crowd')}, which are no objects",)
+    notes = (f"{path.name}: left out {counted(crowds, 'crowd')}, regions of many objects",)
     found = dict.fromkeys(plane for plane, _ in of_image.values())
     return BoxFile(tuple(plane.boxes(path) for plane in found), notes if crowds else ())
 

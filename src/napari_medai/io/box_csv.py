@@ -17,6 +17,7 @@ from napari_medai.io.box_plane import (
     BoxFile,
     BoxPlane,
     checked_planes,
+    class_name,
     index_along,
     place,
     read_text,
@@ -109,12 +110,7 @@ def read_boxes_csv(path: str | Path, *, split: str | None = None) -> BoxFile:
             position = columns.position(fields)
             key = (image, *sorted(position.items()))
             rows = found.setdefault(key, _Rows(image, position))
-            corners = columns.corners(fields)
-            if corners:
-                rows.corners.append(corners)
-                rows.kinds.append(columns.text(fields, "class"))
-                rows.scores.append(sureness(columns.text(fields, "score")))
-                rows.lines.append(f"line {number}")
+            rows.add(columns, fields, number)
         except InputError as error:
             raise InputError(f"line {number} of {path}: {error}; correct or remove it") from error
     unnamed = "image" not in columns.at
@@ -137,6 +133,16 @@ class _Rows:
     kinds: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+
+    def add(self, columns: _Columns, fields: Sequence[str], line: int) -> None:
+        """The box of a row, if it has one."""
+        corners = columns.corners(fields)
+        if not corners:
+            return
+        self.corners.append(corners)
+        self.kinds.append(class_name(columns.text(fields, "class")))
+        self.scores.append(sureness(columns.text(fields, "score")))
+        self.lines.append(f"line {line}")
 
     def plane(self, source: Path, *, ndim: int) -> BoxPlane:
         boxes = Boxes.of(self.corners, self.kinds, self.scores, ndim=ndim)

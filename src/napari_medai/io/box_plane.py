@@ -13,6 +13,8 @@ import numpy as np
 from napari_medai.core.boxes import Boxes
 from napari_medai.core.errors import InputError
 
+LONGEST_NAME = 256
+"""Letters of the name of a class: an array of names has room for the longest in each."""
 FARTHEST = 1e9
 """Pixels from the first one beyond which a number is no place in an image."""
 
@@ -83,6 +85,8 @@ def checked_planes(planes: Sequence[BoxPlane]) -> int:
                 f"{plane.image} has the size {plane.size}, but its boxes have {plane.boxes.ndim} "
                 "axes; give the size along these"
             )
+        for kind in set(plane.boxes.kinds.tolist()):
+            class_name(kind)
         if not (np.abs(plane.boxes.corners) < FARTHEST).all():
             raise InputError(f"a box of {plane.image} has a corner that is not a number; remove it")
     ndims = {plane.boxes.ndim for plane in planes}
@@ -132,6 +136,23 @@ def sureness(given: Any) -> float:
     """
     nothing = given is None or str(given).strip().lower() in ("", "nan")
     return math.nan if nothing else place(given)
+
+
+def class_name(given: Any) -> str:
+    """The name of a class as text.
+
+    Raises
+    ------
+    InputError
+        If it is too long to be one.
+    """
+    name = str(given)
+    if len(name) > LONGEST_NAME:
+        raise InputError(
+            f"the class {name[:20]!r}... has {len(name)} letters, and names have up to "
+            f"{LONGEST_NAME}"
+        )
+    return name
 
 
 def corners_of_edges(edges: Any) -> np.ndarray:

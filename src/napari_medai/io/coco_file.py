@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_medai.core.errors import InputError
-from napari_medai.io.box_plane import index_along, read_text
+from napari_medai.io.box_plane import class_name, index_along, read_text
 
-LARGEST_FILE = 1 << 28
-"""Bytes up to which a file is read: JSON takes some seven times that in memory."""
+LARGEST_FILE = 192 << 20
+"""Bytes up to which a file is read: boxes in JSON take ten times that in memory, and some 15 s for
+100 MB."""
 NO_CLASS = "object"
 """The category of what has no class: the format wants a name."""
 _UNNAMED = "unnamed"
@@ -41,13 +42,14 @@ def read_coco_file(path: Path) -> CocoFile:
         images = {image["id"]: image for image in content["images"]}
         kinds = {kind["id"]: _class_name(kind) for kind in content.get("categories", ())}
         given = list(content["annotations"])
-        _refuse_doubles(path, "images", [image["id"] for image in content["images"]])
-        _refuse_doubles(path, "categories", [kind["id"] for kind in content.get("categories", ())])
-        _refuse_doubles(path, "annotations", [one["id"] for one in given if "id" in one])
+        _refuse_doubles("images", [image["id"] for image in content["images"]])
+        _refuse_doubles("categories", [kind["id"] for kind in content.get("categories", ())])
+        _refuse_doubles("annotations", [one["id"] for one in given if "id" in one])
         for image in images.values():
-            position_of(image), size_of(image)
-    except InputError:
-        raise
+            position_of(image)
+            size_of(image)
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path} is not COCO JSON ({type(error).__name__}: {error}); it must hold images, "
@@ -123,7 +125,7 @@ def kind_of(one: dict[str, Any], kinds: Mapping[Any, str]) -> str:
 
 
 def _class_name(category: dict[str, Any]) -> str:
-    return "" if category.get(_UNNAMED) is True else str(category["name"])
+    return "" if category.get(_UNNAMED) is True else class_name(category["name"])
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -137,9 +139,9 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _refuse_doubles(path: Path, what: str, ids: Sequence[Any]) -> None:
+def _refuse_doubles(what: str, ids: Sequence[Any]) -> None:
     seen: set[Any] = set()
     for one in ids:
         if one in seen:
-            raise InputError(f"{path} has two {what} of the id {one!r}; give each its own")
+            raise InputError(f"it has two {what} of the id {one!r}; give each its own")
         seen.add(one)

@@ -14,14 +14,18 @@ from napari_medai.io.tiff import image_name
 from napari_medai.io.volumes import suffix_of
 
 
+def _lists() -> dict[str, list[Path]]:
+    return defaultdict(list)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageIndex:
     """Images by their file names and, where these are not known, by their stems."""
 
     paths: Sequence[Path]
-    _by_name: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    _by_stem: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    _sizes: dict[Path, dict[str, int]] = field(default_factory=dict)
+    _by_name: dict[str, list[Path]] = field(init=False, default_factory=_lists)
+    _by_stem: dict[str, list[Path]] = field(init=False, default_factory=_lists)
+    _sizes: dict[Path, dict[str, int]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for path in self.paths:

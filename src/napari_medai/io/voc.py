@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from napari_medai.core.boxes import Boxes
 from napari_medai.core.errors import InputError
 from napari_medai.io.box_notes import counted
-from napari_medai.io.box_plane import BoxFile, BoxPlane, corners_of_edges, place
+from napari_medai.io.box_plane import BoxFile, BoxPlane, class_name, corners_of_edges, place
 from napari_medai.io.image_index import ImageIndex
 
 LARGEST_XML = 1 << 24
@@ -52,7 +52,7 @@ def _plane(path: Path, images: ImageIndex) -> tuple[BoxPlane, int]:
     edges, kinds, rows, difficult = [], [], [], 0
     for number, one in enumerate(root.iterfind("object"), start=1):
         try:
-            kind = (one.findtext("name") or "").strip()
+            kind = class_name((one.findtext("name") or "").strip())
             if not kind:
                 raise InputError("it has no name")
             edges.append([place(one.findtext(f"bndbox/{edge}")) for edge in _EDGES])

@@ -12,6 +12,7 @@ from napari_medai.core.errors import InputError
 from napari_medai.io.box_plane import (
     BoxFile,
     BoxPlane,
+    class_name,
     corners_of_edges,
     index_along,
     place,
@@ -108,7 +109,10 @@ def _class_names(folder: Path) -> list[str] | None:
         for name in NAME_LISTS:
             if (level / name).is_file():
                 text = read_text(level / name, largest=LARGEST_LABELS)
-                return [line.strip() for line in text.rstrip().splitlines()]
+                try:
+                    return [class_name(line.strip()) for line in text.rstrip().splitlines()]
+                except InputError as error:
+                    raise InputError(f"{level / name} does not list classes: {error}") from error
         for name in NAME_TABLES:
             if (level / name).is_file():
                 return _table_names(level / name)
@@ -124,10 +128,12 @@ def _table_names(path: Path) -> list[str]:
         names = content["names"]
         if isinstance(names, dict):
             numbered = {index_along("a class", number): name for number, name in names.items()}
-            return [str(numbered.get(n, f"class {n}")) for n in range(max(numbered) + 1)]
+            if max(numbered) > 99_999:
+                raise ValueError(f"it numbers a class {max(numbered)}")
+            return [class_name(numbered.get(n, f"class {n}")) for n in range(max(numbered) + 1)]
         if not isinstance(names, list):
             raise TypeError(f"names is {names!r:.40}")
-        return [str(name) for name in names]
+        return [class_name(name) for name in names]
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} does not list the classes under names ({error}); write names: [a, b, ...]"
