@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         type=Path,
         metavar="DIR",
-        help="to segment, their masks: files of the same names (or ending with _mask; images may end with "
-        "_0000, as nnU-Net has them), 0 background, "
-        "a number an object, or a class where --classes names them",
+        help="to segment, their masks: files of the same names (or ending with _mask; images may "
+        "end with _0000, as nnU-Net has them), 0 background, a number an object, or a class where "
+        "--classes names them",
     )
     parser.add_argument(
         "--boxes",
@@ -54,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="NAME",
-        help="to detect, the classes to learn, all without it; to segment, what 1, 2, ... in the masks stand for, such as liver tumour: the model then finds "
-        f"classes, not objects; {MOST_CLASSES} at most",
+        help="to segment, what 1, 2, ... in the masks stand for, such as liver tumour: the model "
+        f"then finds classes, not objects; {MOST_CLASSES} at most; to detect, the classes of boxes "
+        "to learn, all without it",
     )
     parser.add_argument(
         "--window",

@@ -17,8 +17,7 @@ from napari_medai.io.box_notes import skipped_notes
 from napari_medai.io.box_plane import BoxPlane
 from napari_medai.scripting.box_planes import box_planes
 from napari_medai.scripting.sources import array_of, listed, source_of
-from napari_medai.tasks.pairs import BoxPair
-from napari_medai.tasks.train_boxes import named
+from napari_medai.tasks.pairs import BoxPair, named
 
 Notes = tuple[str, ...]
 
