@@ -15,7 +15,7 @@ from PIL import Image
 
 from napari_medai.cli import main
 from napari_medai.commands import box_outputs
-from napari_medai.core.boxes import box_ious
+from napari_medai.core.boxes import Boxes, box_ious
 from napari_medai.io.box_coco import read_boxes_coco, write_boxes_coco
 from napari_medai.io.box_csv import read_boxes_csv
 from napari_medai.io.box_plane import BoxPlane
@@ -105,13 +105,13 @@ def test_boxes_record_and_picture_are_written(
 def test_a_second_run_goes_on_and_another_is_refused(
     find: Run, smears: Path, tmp_path: Path
 ) -> None:
-    find(smears / "smear4.png")
-    status, said, _ = find(smears)
+    find(smears / "smear4.png", "--overlay")
+    status, said, _ = find(smears, "--overlay")
     assert status == 0
     assert "smear4.png: done already" in said
     assert said.count("objects") == 2
     # results among the images are no images
-    assert find(smears, tmp_path / "out")[1].count("done already") == 3
+    assert find(smears, tmp_path / "out", "--overlay")[1].count("done already") == 3
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     status, _, error = find(smears, "--overlap", 0.3)
     assert status == 2
@@ -169,16 +169,10 @@ def test_planes_of_a_stack(find: Run, tmp_path: Path, blobs: Callable[..., Any])
         (["{images}", "--overlap", "x"], "argument --overlap: must be a number, got 'x'"),
         (["{images}", "--classes", "dark"], "knows no class 'dark'; it finds bright, dim"),
         (["{images}/none.tif"], "none.tif does not exist"),
-        (["{images}", "--model", "disks"], "no model named 'disks'; did you mean discs"),
     ],
 )
 def test_bad_input(find: Run, smears: Path, tmp_path: Path, arguments, sentence) -> None:
     given = [one.format(images=smears) for one in arguments]
-    if "--model" in given:
-        given = [given[0]]
-        status = main(["detect", *given, "--model", "disks", "--out", str(tmp_path / "out")])
-        assert status == 2
-        return
     status, said, error = find(*given)
     assert (status, said) == (2, "")
     assert sentence in error
@@ -272,11 +266,28 @@ def test_a_part_of_a_table_and_other_classes(run: Run, smears: Path, tmp_path: P
     dark = sum(row["split"] == "val" and row["label"] == "dark" for row in rows)
     assert said.startswith(f"discs 1.0.0, 1 images, {9 - dark} boxes\n")
     assert f"of classes that were not looked for: {dark} dark" in said
-    assert [line for line in said.splitlines() if line.startswith("dim ")][0].split()[2] == "-"
+    assert next(line for line in said.splitlines() if line.startswith("dim ")).split()[2] == "-"
+    again = run(*score, "--model", "discs", "--split", "val", "--rename", "dark=dim")[1]
+    assert again.startswith("discs 1.0.0, 1 images, 9 boxes\n")
+    assert "not looked for" not in again
+    for name, sentence in (("dark", "got 'dark'"), ("cell=dim", "no box is of the class 'cell'")):
+        assert sentence in run(*score, "--model", "discs", "--rename", name)[2]
     assert "no row of the split 'test'" in run(*score, "--model", "discs", "--split", "test")[2]
 
 
-# models
+# models, info
+
+
+def test_info_counts_boxes_by_class(run: Run, smears: Path, tmp_path: Path) -> None:
+    (plane, *_) = read_boxes_coco(tmp_path / "true.json").planes
+    counts = {kind: int(np.count_nonzero(plane.boxes.kinds == kind)) for kind in ("bright", "dim")}
+    write_boxes_coco(tmp_path / "one.json", [plane, BoxPlane("b.png", Boxes.of([]))])
+    status, said, _ = run("info", tmp_path / "one.json")
+    assert status == 0
+    assert "  images:   2\n  planes:   2, 1 without boxes\n  boxes:    9\n" in said
+    assert f"  classes:  bright {counts['bright']}, dim {counts['dim']}\n" in said
+    (tmp_path / "other.json").write_text("[]")
+    assert "is not COCO JSON" in run("info", tmp_path / "other.json")[2]
 
 
 def test_a_package_without_torchscript_is_shared_with_it(

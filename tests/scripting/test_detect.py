@@ -90,7 +90,7 @@ def test_nothing_found_is_an_empty_layer_and_a_message(points: bool) -> None:
 def test_many_boxes_are_told(blobs: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(box_layers, "MOST_SHAPES", 3)
     image, true = blobs(seed=3)
-    with pytest.warns(UserWarning, match="boxes are slow to draw; points=True gives a Poi") as told:
+    with pytest.warns(UserWarning, match="9 rectangles are slow to draw; points=True") as told:
         boxes = medai.detect(image, "discs", **HOW)
     assert len(told) == 1
     assert len(boxes.data) == len(true)
