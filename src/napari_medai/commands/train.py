@@ -109,18 +109,15 @@ def run(parsed: argparse.Namespace) -> int:
         checkpoint.remove()
     print(f"{len(pairs)} images with {_drawn(pairs)}", flush=True)
     checkpoint.write(training)
-    how: dict[str, Any] = {
-        "name": parsed.name,
-        "start": start,
-        "checkpoint": checkpoint.path,
-        "overwrite": overwrite,
-    }
-    if parsed.task == "detect":
-        steps = train_boxes_steps(pairs, params, **how)
-    else:
-        how |= {"classes": parsed.classes, "mirror": parsed.mirror}
-        window = None if parsed.window is None else tuple(parsed.window)
-        steps = train_steps(pairs, params, window=window, **how)
+    steps = _steps(
+        parsed,
+        pairs,
+        params,
+        name=parsed.name,
+        start=start,
+        checkpoint=checkpoint.path,
+        overwrite=overwrite,
+    )
     try:
         model, scored = _trained(steps)
     finally:
@@ -156,6 +153,17 @@ def _pairs(parsed: argparse.Namespace, start: Model | None) -> list[Any]:
     for note in notes:
         print(f"{PROGRAM}: {note}", file=sys.stderr)
     return pairs
+
+
+def _steps(
+    parsed: argparse.Namespace, pairs: list[Any], params: TrainParams, **how: Any
+) -> Steps[Model]:
+    """The training that is asked for."""
+    if parsed.task == "detect":
+        return train_boxes_steps(pairs, params, **how)
+    window = None if parsed.window is None else tuple(parsed.window)
+    how |= {"classes": parsed.classes, "window": window, "mirror": parsed.mirror}
+    return train_steps(pairs, params, **how)
 
 
 def _drawn(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:
