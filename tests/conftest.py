@@ -168,7 +168,8 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Run(net, objective, schedule, device=torch.device("cpu"))
     finished(run.steps())
     folder = tmp_path_factory.mktemp("box-models") / "discs"
-    return package_boxes(folder, spec, run.trained, objective, recipe={"steps": 150}).path
+    recipe = {"steps": 150}
+    return package_boxes(folder, spec, run.trained, objective, recipe=recipe, script=False).path
 
 
 @pytest.fixture(scope="session")

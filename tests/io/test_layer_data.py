@@ -19,7 +19,7 @@ from napari_medai.io.layer_data import (
     write_labels,
 )
 from napari_medai.io.ome_tiff import write_tiff
-from napari_medai.io.samples import ct_abdomen, nuclei_fluorescence, nuclei_histology
+from napari_medai.io.samples import blood_smear, ct_abdomen, nuclei_fluorescence, nuclei_histology
 
 RNG = np.random.default_rng(0)
 
@@ -138,15 +138,16 @@ def test_bool_masks_become_labels(tmp_path: Path) -> None:
 
 
 def test_samples() -> None:
-    for function, shape, rgb in (
-        (nuclei_fluorescence, (520, 696), False),
-        (nuclei_histology, (256, 320, 3), True),
+    for function, shape, rgb, name in (
+        (nuclei_fluorescence, (520, 696), False, "Nuclei (fluorescence)"),
+        (nuclei_histology, (256, 320, 3), True, "Nuclei (histology)"),
+        (blood_smear, (480, 640, 3), True, "Blood smear"),
     ):
         ((data, options, kind),) = function()
         assert data.shape == shape
         (layer,) = layers_of(data, options, kind)
         assert layer.rgb == rgb
-        assert layer.name.startswith("Nuclei (")
+        assert layer.name == name
 
 
 def test_the_sample_ct_has_its_organs_on_its_grid() -> None:

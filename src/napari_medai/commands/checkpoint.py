@@ -80,8 +80,10 @@ class Checkpoint:
 
 def told_pairs(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:
     """What tells some pairs from others: their number, and a sum over names and shapes."""
-    drawn = [pair.labels if isinstance(pair, Pair) else pair.boxes.corners for pair in pairs]
-    names = "\n".join(f"{pair.name} {one.shape}" for pair, one in zip(pairs, drawn, strict=True))
+    names = "\n".join(
+        f"{pair.name} {(pair.labels if isinstance(pair, Pair) else pair.boxes.corners).shape}"
+        for pair in pairs
+    )
     return f"{len(pairs)} ({hashlib.sha256(names.encode()).hexdigest()[:12]})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from napari_medai.core.steps import finished
 from napari_medai.io.atomic import check_free, replacing
 from napari_medai.models.registry import find_model
 from napari_medai.models.settings import class_names
-from napari_medai.scripting.box_pairs import annotated_images, read_pairs
+from napari_medai.scripting.box_pairs import annotated_images, read_pairs, renamed
 from napari_medai.tasks.detect import LEAST_SCORE, DetectParams
 from napari_medai.tasks.evaluate import detection_scores_steps
 
@@ -38,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", metavar="PART", help="of a CSV with the column split, this part alone"
     )
+    parser.add_argument(
+        "--rename",
+        nargs="+",
+        default=(),
+        metavar="CLASS=NAME",
+        help="what the model calls a class of the boxes, such as Platelets=platelet",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     add_params(parser, DetectParams)
@@ -54,6 +62,7 @@ def run(parsed: argparse.Namespace) -> int:
     images, notes = annotated_images(parsed.images, parsed.boxes, split=parsed.split)
     for note in notes:
         print(f"{PROGRAM}: {note}", file=sys.stderr)
+    images = renamed(images, _names(parsed.rename))
     with ProgressLine() as line:
         steps = detection_scores_steps(model, read_pairs(images), params, total=len(images))
         figures = finished(steps, line).described()
@@ -62,6 +71,16 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json is not None:
         _write(parsed.json, {**_made_by(model, parsed, params), **figures}, parsed.overwrite)
     return 0
+
+
+def _names(given: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    if wrong := [one for one, pair in zip(given, pairs, strict=True) if not all(pair)]:
+        raise InputError(
+            f"--rename takes a class, = and its other name, such as Platelets=platelet, got "
+            f"{wrong[0]!r}"
+        )
+    return {old: new for old, _, new in pairs}
 
 
 def _table(figures: dict[str, Any]) -> str:

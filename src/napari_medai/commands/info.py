@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
+from napari_medai.io.box_coco import read_boxes_coco
+from napari_medai.io.box_csv import read_boxes_csv
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import find_images, read_image
 
 RDF = "rdf.yaml"
+BOX_FILES = {".json": read_boxes_coco, ".csv": read_boxes_csv}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="images, folders, packages"
+        "files", nargs="+", type=Path, metavar="FILE", help="images, folders, packages, boxes"
     )
 
 
@@ -22,6 +27,9 @@ def run(parsed: argparse.Namespace) -> int:
     for path in parsed.files:
         if path.name == RDF or (path / RDF).exists() or zipfile.is_zipfile(path):
             print(_package(path), flush=True)
+            continue
+        if path.is_file() and path.suffix.lower() in BOX_FILES:
+            print(_boxes(path), flush=True)
             continue
         for file in find_images(path):
             print(_images(file), flush=True)
@@ -33,6 +41,21 @@ def _package(path: Path) -> str:
     from napari_medai.models.package import read_model
 
     return described(read_model(path))
+
+
+def _boxes(path: Path) -> str:
+    """How many boxes of each class a file of annotations holds."""
+    file = BOX_FILES[path.suffix.lower()](path)
+    kinds = Counter(str(kind) or "no class" for plane in file.planes for kind in plane.boxes.kinds)
+    empty = sum(not len(plane.boxes) for plane in file.planes)
+    facts = {
+        "images": f"{len({plane.image for plane in file.planes})}",
+        "planes": f"{len(file.planes)}, {empty} without boxes",
+        "boxes": str(kinds.total()),
+        "classes": ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())),
+        "note": "; ".join(file.notes),
+    }
+    return _told(str(path), facts)
 
 
 def _images(path: Path) -> str:
@@ -64,6 +87,10 @@ def described_image(image: ImageData, title: str) -> str:
         "holds": "labels" if image.labels else "",
         "note": "; ".join(image.notes),
     }
+    return _told(title, facts)
+
+
+def _told(title: str, facts: Mapping[str, str]) -> str:
     lines = [f"  {name + ':':<10}{value}" for name, value in facts.items() if value]
     return "\n".join([title, *lines])
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from napari_medai.commands.messages import told
 from napari_medai.core.errors import InputError
 from napari_medai.models.model import Model
-from napari_medai.models.package import export_zip
 from napari_medai.models.registry import (
     broken_models,
     find_model,
@@ -34,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--overwrite", action="store_true", help="replace a model of this name")
     one = actions.add_parser("remove", help="delete one of one's own models")
     one.add_argument("name", metavar="NAME")
-    one = actions.add_parser("export", help="pack a model into one file, to share")
+    one = actions.add_parser(
+        "export", help="pack a model into one file, to share, with TorchScript"
+    )
     one.add_argument("name", metavar="NAME")
     one.add_argument("path", type=Path, metavar="ZIP")
     one.add_argument("--overwrite", action="store_true", help="replace the file")
@@ -106,6 +107,8 @@ def _remove(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    path = export_zip(find_model(parsed.name), parsed.path, overwrite=parsed.overwrite)
+    from napari_medai.tasks.trained import share_model
+
+    path = share_model(find_model(parsed.name), parsed.path, overwrite=parsed.overwrite)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         type=Path,
         metavar="DIR",
-        help="to segment, their masks: files of the same names (or ending with _mask; images may end with "
-        "_0000, as nnU-Net has them), 0 background, "
-        "a number an object, or a class where --classes names them",
+        help="to segment, their masks: files of the same names (or ending with _mask; images may "
+        "end with _0000, as nnU-Net has them), 0 background, a number an object, or a class where "
+        "--classes names them",
     )
     parser.add_argument(
         "--boxes",
@@ -54,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="NAME",
-        help="to detect, the classes to learn, all without it; to segment, what 1, 2, ... in the masks stand for, such as liver tumour: the model then finds "
-        f"classes, not objects; {MOST_CLASSES} at most",
+        help="to segment, what 1, 2, ... in the masks stand for, such as liver tumour: the model "
+        f"then finds classes, not objects; {MOST_CLASSES} at most; to detect, the classes of boxes "
+        "to learn, all without it",
     )
     parser.add_argument(
         "--window",
@@ -108,18 +109,15 @@ def run(parsed: argparse.Namespace) -> int:
         checkpoint.remove()
     print(f"{len(pairs)} images with {_drawn(pairs)}", flush=True)
     checkpoint.write(training)
-    how: dict[str, Any] = {
-        "name": parsed.name,
-        "start": start,
-        "checkpoint": checkpoint.path,
-        "overwrite": overwrite,
-    }
-    if parsed.task == "detect":
-        steps = train_boxes_steps(pairs, params, **how)
-    else:
-        how |= {"classes": parsed.classes, "mirror": parsed.mirror}
-        window = None if parsed.window is None else tuple(parsed.window)
-        steps = train_steps(pairs, params, window=window, **how)
+    steps = _steps(
+        parsed,
+        pairs,
+        params,
+        name=parsed.name,
+        start=start,
+        checkpoint=checkpoint.path,
+        overwrite=overwrite,
+    )
     try:
         model, scored = _trained(steps)
     finally:
@@ -155,6 +153,17 @@ def _pairs(parsed: argparse.Namespace, start: Model | None) -> list[Any]:
     for note in notes:
         print(f"{PROGRAM}: {note}", file=sys.stderr)
     return pairs
+
+
+def _steps(
+    parsed: argparse.Namespace, pairs: list[Any], params: TrainParams, **how: Any
+) -> Steps[Model]:
+    """The training that is asked for."""
+    if parsed.task == "detect":
+        return train_boxes_steps(pairs, params, **how)
+    window = None if parsed.window is None else tuple(parsed.window)
+    how |= {"classes": parsed.classes, "window": window, "mirror": parsed.mirror}
+    return train_steps(pairs, params, **how)
 
 
 def _drawn(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:

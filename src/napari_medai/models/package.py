@@ -40,7 +40,7 @@ from napari_medai.models.rdf import (
 )
 from napari_medai.models.spec import ModelSpec, plain
 
-__all__ = ["Export", "Model", "copy_model", "export_zip", "read_model", "write_model"]
+__all__ = ["Export", "Model", "add_export", "copy_model", "export_zip", "read_model", "write_model"]
 
 WEIGHTS_FILE = "weights.pt"
 _CARD_BYTES = 1 << 20
@@ -113,9 +113,7 @@ def write_model(
             "pytorch_state_dict": _entry(made / WEIGHTS_FILE) | {"pytorch_version": _torch()}
         }
         for export in exports:
-            target = made / f"weights.{'onnx' if export.kind == 'onnx' else 'torchscript.pt'}"
-            _copied(export.path, target)
-            entries[export.kind] = _entry(target) | _export_version(export)
+            entries[export.kind] = _added(export, made)
         (made / "README.md").write_text(spec.card or card_text(spec), encoding="utf-8")
         for name, tensor in tensors.items():
             np.save(made / name, tensor, allow_pickle=False)
@@ -143,15 +141,42 @@ def copy_model(model: Model, folder: Path, *, overwrite: bool = False) -> Model:
     InputError
         If a file is missing or changed, or ``folder`` exists.
     """
+    _check_whole(model)
+    with new_folder(folder, overwrite=overwrite) as made:
+        _copy_files(model, made)
+        _read_folder(made)
+    return read_model(folder)
+
+
+def add_export(model: Model, folder: Path, export: Export) -> Model:
+    """A copy of a model that has an export more; the rest as `copy_model`."""
+    _check_whole(model)
+    with new_folder(folder) as made:
+        _copy_files(model, made)
+        rdf = parsed((made / RDF).read_text(encoding="utf-8"))
+        rdf["weights"][export.kind] = _added(export, made)
+        (made / RDF).write_text(written(rdf), encoding="utf-8")
+        _read_folder(made)
+    return read_model(folder)
+
+
+def _check_whole(model: Model) -> None:
     problems = checksum_problems(model)
     if problems:
         raise InputError(f"model package {model.path} cannot be used: {problems[0]}")
-    with new_folder(folder, overwrite=overwrite) as made:
-        for name in (RDF, *model.files):
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(inside(model.path, name), made / name)
-        _read_folder(made)
-    return read_model(folder)
+
+
+def _copy_files(model: Model, made: Path) -> None:
+    for name in (RDF, *model.files):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(inside(model.path, name), made / name)
+
+
+def _added(export: Export, made: Path) -> dict[str, Any]:
+    """Copy an export into a package; its entry in the description."""
+    target = made / f"weights.{'onnx' if export.kind == 'onnx' else 'torchscript.pt'}"
+    _copied(export.path, target)
+    return _entry(target) | _export_version(export)
 
 
 def _read_folder(folder: Path) -> Model:

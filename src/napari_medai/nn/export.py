@@ -15,21 +15,23 @@ from napari_medai.core.intensity import FixedWindow, Intensity, ZScore
 
 @dataclass(frozen=True, slots=True)
 class NetFiles:
-    """What `exported` wrote: a state dict in float16, TorchScript, and tensors to test with.
+    """What `exported` wrote: a state dict in float16, TorchScript (or none), and test tensors.
 
     ``version`` is that of PyTorch; the test tensors are (batch, channels, \\*space), the input
     uint8 before normalisation, the output float32.
     """
 
     weights: Path
-    script: Path
+    script: Path | None
     test_input: np.ndarray
     test_output: np.ndarray
     version: str
 
 
-def exported(net: nn.Module, folder: Path, *, intensity: Intensity) -> NetFiles:
-    """Write a net's files into a folder.
+def exported(
+    net: nn.Module, folder: Path, *, intensity: Intensity, script: bool = True
+) -> NetFiles:
+    """Write a net's files into a folder, with or without a ``script``.
 
     The net itself gets the weights that a reader will have: those rounded to float16.
     ``intensity`` is how its inputs are normalised.
@@ -40,15 +42,29 @@ def exported(net: nn.Module, folder: Path, *, intensity: Intensity) -> NetFiles:
     weights = folder / "weights.pt"
     torch.save(state, weights)
     raw, ready = _test_images(net, intensity)
+    traced = scripted(net, folder, intensity=intensity) if script else None
+    with torch.inference_mode():
+        output = net(ready)
+    return NetFiles(weights, traced, raw, output.numpy(), script_version())
+
+
+def scripted(net: nn.Module, folder: Path, *, intensity: Intensity) -> Path:
+    """Write a net as TorchScript, which takes images of any size that the net takes."""
+    net = net.eval().cpu()
+    _, ready = _test_images(net, intensity)
     script = folder / "torchscript.pt"
     with torch.inference_mode(), warnings.catch_warnings():
         # Tracing warns of Python numbers (strides), which are constants of the architecture, and
         # newer PyTorch of TorchScript itself, which is still what other programs read.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(net, ready, check_trace=False)  # type: ignore[no-untyped-call]
-        output = net(ready)
         torch.jit.save(traced, str(script))
-    return NetFiles(weights, script, raw, output.numpy(), torch.__version__.split("+")[0])
+    return script
+
+
+def script_version() -> str:
+    """That of the PyTorch that writes TorchScript here."""
+    return torch.__version__.split("+")[0]
 
 
 def _test_images(net: nn.Module, intensity: Intensity) -> tuple[np.ndarray, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from napari_medai.io.box_notes import skipped_notes
 from napari_medai.io.box_plane import BoxPlane
 from napari_medai.scripting.box_planes import box_planes
 from napari_medai.scripting.sources import array_of, listed, source_of
-from napari_medai.tasks.pairs import BoxPair
-from napari_medai.tasks.train_boxes import named
+from napari_medai.tasks.pairs import BoxPair, named
 
 Notes = tuple[str, ...]
 
@@ -51,6 +50,27 @@ def annotated_images(
     """As `napari_medai.io.annotated.read_annotated`, of paths that may begin with ``~``."""
     paths = (Path(path).expanduser() for path in (images, annotations))
     return read_annotated(*paths, split=split)
+
+
+def renamed(annotated: Sequence[AnnotatedImage], names: Mapping[str, str]) -> list[AnnotatedImage]:
+    """The same with other names for some classes, as a model calls them.
+
+    Raises
+    ------
+    InputError
+        If no box is of a class to be renamed.
+    """
+    known = {str(kind) for one in annotated for kind in one.boxes.kinds}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InputError(
+            f"no box is of the class {missing[0]!r}; they are of {', '.join(sorted(known))}"
+        )
+    found = []
+    for one in annotated:
+        kinds = [names.get(str(kind), str(kind)) for kind in one.boxes.kinds]
+        found.append(replace(one, boxes=replace(one.boxes, kinds=np.array(kinds, dtype=str))))
+    return found
 
 
 def read_pairs(annotated: Sequence[AnnotatedImage]) -> Iterator[BoxPair]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from napari_medai.models.model import Model
+    from napari_medai.tasks.detection import Detection
 
 
 def segment(
@@ -127,9 +128,9 @@ def detect(
     notes = list(result.notes)
     if not result.count:
         notes.append("no objects were found; a lower threshold finds more")
-    if result.count > MOST_SHAPES and not points:
+    if not points and (drawn := _rectangles(result)) > MOST_SHAPES:
         notes.append(
-            f"{digits(result.count)} boxes are slow to draw; points=True gives a Points layer"
+            f"{digits(drawn)} rectangles are slow to draw; points=True gives a Points layer"
         )
     for note in notes:
         warnings.warn(note, stacklevel=2)
@@ -196,3 +197,10 @@ def script(layer: Layer | Mapping[str, Any], *, path: str | None = None) -> str:
 def _joined(classes: str | Sequence[str]) -> str:
     """Names with commas between, as params hold them."""
     return classes if isinstance(classes, str) else ",".join(str(name) for name in classes)
+
+
+def _rectangles(result: Detection) -> int:
+    """How many a Shapes layer has: one a box, or a slice of it in volumes."""
+    if result.boxes.ndim == 2:
+        return result.count
+    return int(result.boxes.sizes[:, 0].clip(min=1).sum())

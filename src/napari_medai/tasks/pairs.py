@@ -19,6 +19,8 @@ Example = TypeVar("Example")
 
 FEWEST = 2
 """Pairs below which there is nothing to hold out."""
+NAMELESS = "object"
+"""The class of boxes that have none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,12 @@ class BoxPair:
     name: str = "image"
     weight: float | None = None
     source: str = ""
+
+
+def named(boxes: Boxes) -> Boxes:
+    """The same boxes, those without a class of the class `NAMELESS`."""
+    kinds = [str(kind) or NAMELESS for kind in boxes.kinds]
+    return Boxes.of(boxes.corners, kinds, boxes.scores, ndim=boxes.ndim)
 
 
 def check_pairs(pairs: Sequence[Pair]) -> None:

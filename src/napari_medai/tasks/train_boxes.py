@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medai.core.boxes import Boxes
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
 from napari_medai.core.scale import Scale
@@ -18,7 +17,7 @@ from napari_medai.core.steps import Steps
 from napari_medai.models.registry import own_folder
 from napari_medai.models.settings import BOXES, class_names
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.pairs import FEWEST, BoxPair, common_images, pixels_of
+from napari_medai.tasks.pairs import FEWEST, BoxPair, common_images, named, pixels_of
 from napari_medai.tasks.train import TrainParams, check_start, continued, course_steps
 from napari_medai.tasks.train_classes import COLOURS
 from napari_medai.tasks.train_objects import anisotropy_of
@@ -206,20 +205,6 @@ def check_box_pairs(pairs: Sequence[BoxPair]) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-NAMELESS = "object"
-"""The class of boxes that have none."""
-
-
-def named(boxes: Boxes) -> Boxes:
-    """Boxes that all have a class."""
-    return Boxes.of(
-        boxes.corners,
-        [str(kind) or NAMELESS for kind in boxes.kinds],
-        boxes.scores,
-        ndim=boxes.ndim,
-    )
-
-
 def sizes_of(pairs: Sequence[BoxPair], space: str) -> dict[str, Any]:
     """How large boxes are, and the zoom at which they are learned."""
     edges = np.concatenate([pair.boxes.sizes[:, -2:].prod(axis=1) ** 0.5 for pair in pairs])
@@ -287,6 +272,7 @@ def package_boxes(
     recipe: Mapping[str, Any],
     scores: Mapping[str, Any] | None = None,
     scored: str = "held out",
+    script: bool = True,
     overwrite: bool = False,
 ) -> Model:
     """The best weights of a training as a model package.
@@ -294,7 +280,7 @@ def package_boxes(
     The scores of each class are shifted so that the threshold with the best F1 on held-out images
     is 0.5: thresholds then mean the same for every model and class. ``scores`` are figures on
     images that training did not see; without them, the card shows those of the objective, on
-    images that were ``scored``.
+    images that were ``scored``. Without a ``script`` the package has no TorchScript.
     """
     from napari_medai.nn.runner import built_net
 
@@ -306,4 +292,5 @@ def package_boxes(
         "recipe": {**recipe, "calibrated_thresholds": found.pop("thresholds")},
         "scores": scores or {scored: {k: round(found[k], 3) for k in ("mAP50", "mAP")}},
     }
-    return write_trained(folder, replace(spec, config=config), net, overwrite=overwrite)
+    described = replace(spec, config=config)
+    return write_trained(folder, described, net, script=script, overwrite=overwrite)

@@ -23,6 +23,11 @@ def nuclei_histology() -> list[LayerData]:
     return _sample("nuclei_histology.png", title="Nuclei (histology)")
 
 
+def blood_smear() -> list[LayerData]:
+    """Red cells, a white cell and platelets on a stained blood smear, RGB, 480 x 640."""
+    return _sample("blood_smear.jpg", title="Blood smear")
+
+
 def ct_abdomen() -> list[LayerData]:
     """A CT of the upper abdomen, 30 x 101 x 122 voxels of 3 mm, and its organs as labels."""
     from napari_medai.io.dicom.volume import SOFT_TISSUE
