@@ -137,7 +137,7 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from napari_medai.nn.box_net import BoxNet
     from napari_medai.nn.boxes import BoxObjective
     from napari_medai.nn.training import Run, Schedule
-    from napari_medai.tasks.train_boxes import box_spec, package_boxes
+    from napari_medai.tasks.box_models import box_spec, package_boxes
 
     kwargs = {"ndim": 2, "channels_in": 1, "kinds": 2, "widths": [8, 16, 24], "shuffle": 2}
     kwargs |= {"finest": 1, "coarsest": 1}

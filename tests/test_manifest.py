@@ -108,6 +108,7 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
     assert {("Segment", "Segment (Medai)"), ("Measure", "Measure (Medai)")} <= layers
     samples = {titles[-1] for titles in _titles(window.file_menu) if "Medai" in titles}
     assert samples == {
+        "Blood smear",
         "CT (abdomen) with its organs",
         "Nuclei (fluorescence)",
         "Nuclei (histology)",
@@ -130,10 +131,10 @@ def test_both_menus_show_and_hide_the_same_dock(
 @pytest.mark.screen
 def test_sample_data_open_as_images(make_napari_viewer: Callable[..., Any]) -> None:
     viewer = make_napari_viewer()
-    for key in ("nuclei-fluorescence", "nuclei-histology"):
+    for key in ("nuclei-fluorescence", "nuclei-histology", "blood-smear"):
         (layer,) = viewer.open_sample("napari-medai", key)
         assert layer.data.std() > 0
-    assert [layer.rgb for layer in viewer.layers] == [False, True]
+    assert [layer.rgb for layer in viewer.layers] == [False, True, True]
 
 
 @pytest.mark.screen

@@ -34,10 +34,11 @@ from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.box_crops import BoxExample
 from napari_medai.nn.crops import Appearance, varied
 from napari_medai.nn.training import Run, Schedule
+from napari_medai.tasks.box_models import NETS, box_spec, package_boxes, sizes_of
+from napari_medai.tasks.course import fresh_net
 from napari_medai.tasks.evaluate import detection_scores
 from napari_medai.tasks.pairs import BoxPair
-from napari_medai.tasks.train import fresh_net
-from napari_medai.tasks.train_boxes import NETS, BoxCourse, box_spec, package_boxes, sizes_of
+from napari_medai.tasks.train_boxes import BoxCourse
 
 SEED = 0
 HELD_OUT = 1 / 12

@@ -25,9 +25,9 @@ from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.classes import ClassExample
 from napari_medai.nn.training import Run, Schedule
+from napari_medai.tasks.course import fresh_net
 from napari_medai.tasks.evaluate import mean_class_figures
 from napari_medai.tasks.pairs import Pair
-from napari_medai.tasks.train import fresh_net
 from napari_medai.tasks.train_classes import (
     COLOURS,
     NETS,

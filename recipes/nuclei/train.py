@@ -31,8 +31,8 @@ from napari_medai.models.registry import shipped_dir
 from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.instances import Example, InstanceObjective
 from napari_medai.nn.training import Run, Schedule
+from napari_medai.tasks.course import fresh_net
 from napari_medai.tasks.segment import SegmentParams, segment_steps
-from napari_medai.tasks.train import fresh_net
 from napari_medai.tasks.train_objects import (
     NETS,
     ZOOM_RANGE,

@@ -185,7 +185,7 @@ def test_parameters_out_of_range(wrong) -> None:
 def test_frames_of_one_source_stay_together(pairs: list[Pair]) -> None:
     from dataclasses import replace
 
-    from napari_medai.tasks.train import _split
+    from napari_medai.tasks.course import _split
     from napari_medai.tasks.train_objects import ObjectCourse, object_spec
 
     frames = [replace(pairs[i % 4], source="ab"[i % 2]) for i in range(8)]

@@ -58,7 +58,7 @@ COLOURS = (
 
 @dataclass(frozen=True, slots=True)
 class ClassCourse:
-    """How a model that finds classes is trained; see `napari_medai.tasks.train.Course`."""
+    """How a model that finds classes is trained; see `napari_medai.tasks.course.Course`."""
 
     spec: ModelSpec
 

@@ -34,7 +34,7 @@ NETS: dict[int, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class ObjectCourse:
-    """How a model that finds objects is trained; see `napari_medai.tasks.train.Course`."""
+    """How a model that finds objects is trained; see `napari_medai.tasks.course.Course`."""
 
     spec: ModelSpec
 
