@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_medai.core.errors import InputError
+from napari_medai.core.objects import numbered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +74,74 @@ class Boxes:
     def at(self, index: Any) -> Boxes:
         """Those of an index, a slice or a mask, in its order."""
         return Boxes(self.corners[index], self.kinds[index], self.scores[index])
+
+    def clipped(self, shape: Sequence[int]) -> Boxes:
+        """Cut at the edges of a plane or volume of that many pixels."""
+        edge = np.asarray(shape, dtype=np.float32) - np.float32(0.5)
+        corners = np.clip(self.corners, np.float32(-0.5), edge)
+        return Boxes(corners, self.kinds, self.scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UsableBoxes:
+    """Boxes that have an area within their image, and what became of each that was given.
+
+    ``boxes`` are those kept, in order, cut at the edges of the image. The others are masks (n,)
+    of what was given: ``degenerate`` of those whose high corner is not beyond the low one along
+    every axis, ``outside`` of others that lie wholly outside the image, ``cut`` of those kept
+    that reached beyond it.
+    """
+
+    boxes: Boxes
+    degenerate: np.ndarray
+    outside: np.ndarray
+    cut: np.ndarray
+
+
+def usable_boxes(boxes: Boxes, shape: Sequence[int]) -> UsableBoxes:
+    """Those with an area within an image of that many pixels; nothing is turned round.
+
+    Raises
+    ------
+    InputError
+        If the boxes have other axes than the image.
+    """
+    if boxes.ndim != len(shape):
+        raise InputError(
+            f"boxes of {boxes.ndim} axes do not fit an image of {len(shape)}; give boxes of as many"
+        )
+    low, high = boxes.corners[:, 0], boxes.corners[:, 1]
+    # Written so that corners that are not numbers count as degenerate.
+    degenerate = ~(high > low).all(axis=1) | ~np.isfinite(boxes.corners).all(axis=(1, 2))
+    within = boxes.clipped(shape)
+    outside = ~degenerate & ~(within.corners[:, 1] > within.corners[:, 0]).all(axis=1)
+    kept = ~degenerate & ~outside
+    cut = kept & (within.corners != boxes.corners).any(axis=(1, 2))
+    return UsableBoxes(within.at(kept), degenerate, outside, cut)
+
+
+def label_boxes(labels: np.ndarray) -> tuple[Boxes, np.ndarray]:
+    """The boxes around the objects of a label image (two or three axes), and their labels, rising.
+
+    They follow the edges of pixels: an object on rows 3 to 7 reaches from 2.5 to 7.5. An object in
+    several parts has one box around all; background is 0.
+
+    Raises
+    ------
+    InputError
+        If the labels are not whole numbers, or have another number of axes.
+    """
+    from scipy.ndimage import find_objects
+
+    if labels.ndim not in (2, 3) or labels.dtype.kind not in "biu":
+        raise InputError(
+            f"boxes are drawn around labels of whole numbers along two or three axes, got "
+            f"{labels.dtype} along {labels.ndim}; give one plane or volume of labels"
+        )
+    numbers, own = numbered(labels)
+    edges = [[(one.start, one.stop) for one in place] for place in find_objects(own)]
+    corners = np.array(edges, dtype=np.float32).reshape(-1, labels.ndim, 2).swapaxes(1, 2)
+    return Boxes.of(corners - np.float32(0.5), ndim=labels.ndim), numbers
 
 
 def box_ious(one: np.ndarray, other: np.ndarray) -> np.ndarray:
