@@ -53,6 +53,11 @@ def middles(result: Detection, place: Place) -> Drawn:
     return _drawn(result, rows, _laid(result, place, rows, result.boxes.centres[:, None])[:, 0])
 
 
+def rectangle_count(result: Detection) -> int:
+    """How many `rectangles` there are."""
+    return result.count if result.boxes.ndim == 2 else int(_slices(result)[1].sum())
+
+
 def edge_width(result: Detection) -> float:
     """The width of the edges of boxes, in pixels."""
     edges = result.boxes.sizes[:, -2:]
@@ -78,11 +83,18 @@ def shapes_layer(
     place = source if isinstance(source, Place) else place_of(source, axes=axes, window=window)
     drawn = rectangles(result, place)
     shown = len(drawn.rows) <= MOST_TEXTS
-    text = {"string": TEXT, "size": 8, "anchor": "upper_left", "color": "white", "visible": shown}
+    sure = np.isfinite(result.boxes.scores).any() or not result.count
+    text = {
+        "string": TEXT if sure else "{class}",
+        "size": 8,
+        "anchor": "upper_left",
+        "color": "white",
+        "visible": shown,
+    }
     return Shapes(
         list(drawn.data) or None,
         shape_type="rectangle",
-        ndim=len(place.beside(_axes(result))),
+        ndim=len(layer_axes_of(result, place)),
         edge_width=edge_width(result),
         face_color="transparent",
         text=text,
@@ -106,7 +118,7 @@ def points_layer(
     edges = result.boxes.sizes[:, -2:]
     return Points(
         drawn.data,
-        ndim=len(place.beside(_axes(result))),
+        ndim=len(layer_axes_of(result, place)),
         size=max(1.0, float(np.median(edges)) / 3 if len(edges) else 10.0),
         border_width=0,
         **({"face_color": drawn.colours} if len(drawn.rows) else {}),
@@ -114,10 +126,10 @@ def points_layer(
     )
 
 
-def _axes(result: Detection) -> str:
-    """The axes of the image without channels, in its order."""
+def layer_axes_of(result: Detection, place: Place) -> str:
+    """The axes of a layer of the boxes."""
     image = str(result.record["image"]["axes"])
-    return "".join(axis for axis in image if axis in result.lead + result.space)
+    return place.beside("".join(axis for axis in image if axis in result.lead + result.space))
 
 
 def _rectangles(result: Detection) -> tuple[np.ndarray, np.ndarray]:
@@ -131,13 +143,18 @@ def _rectangles(result: Detection) -> tuple[np.ndarray, np.ndarray]:
     rows = np.arange(len(boxes))
     if result.boxes.ndim == 2:
         return rows, flat
-    first = np.ceil(low[:, 0]).astype(int)
-    last = np.maximum(first, np.floor(high[:, 0]).astype(int))
-    slices = last - first + 1
+    first, slices = _slices(result)
     rows = np.repeat(rows, slices)
     within = np.arange(len(rows)) - (np.cumsum(slices) - slices)[rows]
     depth = (first[rows] + within)[:, None, None].astype(np.float32)
     return rows, np.concatenate([np.broadcast_to(depth, (len(rows), 4, 1)), flat[rows]], axis=2)
+
+
+def _slices(result: Detection) -> tuple[np.ndarray, np.ndarray]:
+    """The first slice of each box of a volume, and how many it goes through, at least one."""
+    low, high = result.boxes.corners[:, 0, 0], result.boxes.corners[:, 1, 0]
+    first = np.ceil(low).astype(int)
+    return first, np.maximum(first, np.floor(high).astype(int)) - first + 1
 
 
 def _laid(result: Detection, place: Place, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -148,7 +165,7 @@ def _laid(result: Detection, place: Place, rows: np.ndarray, points: np.ndarray)
     }
     columns |= {axis: points[..., at] for at, axis in enumerate(result.space)}
     nothing = np.zeros(points.shape[:2])
-    beside = place.beside(_axes(result))
+    beside = layer_axes_of(result, place)
     return np.stack([columns.get(axis, nothing) for axis in beside], axis=-1).astype(float)
 
 
@@ -173,5 +190,5 @@ def _described(result: Detection, place: Place, drawn: Drawn) -> dict[str, Any]:
             "medai": placed_record(result.record, place),
             **({SOURCE: place.path} if place.path else {}),
         },
-        **place.arguments(place.beside(_axes(result))),
+        **place.arguments(layer_axes_of(result, place)),
     }

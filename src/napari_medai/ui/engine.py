@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_medai.models.package import Model
     from napari_medai.tasks.detect import DetectParams
     from napari_medai.tasks.detection import Detection
+    from napari_medai.tasks.inside_boxes import PlacedBoxes
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
 
@@ -77,3 +78,28 @@ def rethresholded(detection: Detection, params: DetectParams) -> Detection:
     from napari_medai.tasks.detect import rethresholded as again
 
     return again(detection, params)
+
+
+def model_classes(model: Model) -> dict[str, str]:
+    """The colours of the classes that a model for detecting knows, by name."""
+    from napari_medai.tasks.detect import model_classes as known
+
+    return known(model)
+
+
+def segment_inside_steps(
+    image: AxesArray,
+    model: Model,
+    params: SegmentParams,
+    placed: PlacedBoxes,
+    *,
+    single: bool,
+) -> Steps[Segmentation]:
+    """Segment what lies in boxes; called in a thread."""
+    from napari_medai.ui.preload import smooth_imports
+
+    with smooth_imports():
+        import napari_medai.nn.runner  # noqa: F401  (the task will want it)
+        from napari_medai.tasks.inside_boxes import segment_inside_steps as steps
+
+    return (yield from steps(image, model, params, placed, single=single))
