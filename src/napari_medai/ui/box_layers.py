@@ -82,22 +82,14 @@ def shapes_layer(
 
     place = source if isinstance(source, Place) else place_of(source, axes=axes, window=window)
     drawn = rectangles(result, place)
-    shown = len(drawn.rows) <= MOST_TEXTS
-    sure = np.isfinite(result.boxes.scores).any() or not result.count
-    text = {
-        "string": TEXT if sure else "{class}",
-        "size": 8,
-        "anchor": "upper_left",
-        "color": "white",
-        "visible": shown,
-    }
     return Shapes(
         list(drawn.data) or None,
         shape_type="rectangle",
         ndim=len(layer_axes_of(result, place)),
         edge_width=edge_width(result),
         face_color="transparent",
-        text=text,
+        opacity=1.0,
+        text=_text(result, shown=len(drawn.rows) <= MOST_TEXTS),
         **({"edge_color": drawn.colours} if len(drawn.rows) else {}),
         **_described(result, place, drawn),
     )
@@ -124,6 +116,24 @@ def points_layer(
         **({"face_color": drawn.colours} if len(drawn.rows) else {}),
         **_described(result, place, drawn),
     )
+
+
+def _text(result: Detection, *, shown: bool) -> dict[str, Any]:
+    """Class and score of each box in the colour of its class, as napari's layers take it."""
+    from napari.layers.utils.color_encoding import NominalColorEncoding
+    from napari.utils.colormaps.categorical_colormap import CategoricalColormap
+
+    sure = np.isfinite(result.boxes.scores).any() or not result.count
+    colours = {name: colour or NO_COLOUR for name, colour in result.classes.items()}
+    return {
+        "string": TEXT if sure else "{class}",
+        "size": 10,
+        "anchor": "upper_left",
+        "color": NominalColorEncoding(
+            feature="class", colormap=CategoricalColormap(colormap=colours)
+        ),
+        "visible": shown,
+    }
 
 
 def layer_axes_of(result: Detection, place: Place) -> str:

@@ -42,7 +42,8 @@ class BoxTables(QWidget):
         self.tabs.setTabToolTip(1, "How many there are of each class, by slice or frame")
         self.save_button = QPushButton("Save as CSV …")
         self.save_button.setToolTip("Save the table that is shown, in full precision")
-        self.save_button.setEnabled(False)
+        self.tabs.currentChanged.connect(lambda _: self._enable())
+        self._enable()
         self.save_button.clicked.connect(self.save)
         self.objects.went.connect(self.go)
         self.counts.went.connect(self.go_to_plane)
@@ -62,7 +63,11 @@ class BoxTables(QWidget):
         self.objects.show_columns(result.features, box_headings(result.features, unit=unit))
         counts = count_table(result)
         self.counts.show_columns(counts, count_headings(counts, along=result.lead))
-        self.save_button.setEnabled(True)
+        self._enable()
+
+    def add_page(self, page: QWidget, title: str, help: str) -> None:
+        """Put something else beside the tables."""
+        self.tabs.setTabToolTip(self.tabs.addTab(page, title), help)
 
     def let_go(self) -> None:
         """Lead nowhere any more; the tables stay and can be saved."""
@@ -108,3 +113,7 @@ class BoxTables(QWidget):
             return
         if path is not None:
             self.told.emit(f"Saved as {path.name}.")
+
+    def _enable(self) -> None:
+        table = self.tabs.currentWidget() in (self.objects, self.counts)
+        self.save_button.setEnabled(table and self._result is not None)

@@ -41,6 +41,7 @@ class BoxTools(QWidget):
         self.boxes = LayerPicker(viewer, Shapes, empty="no Shapes layer", follows=False)
         self.boxes.setToolTip("The boxes within which the layer chosen above is segmented")
         self.models = ModelPicker(engine.segmentation_models)
+        self.models.choose("nuclei")
         self.single = QCheckBox("One object a box")
         self.single.setChecked(True)
         self.single.setToolTip(

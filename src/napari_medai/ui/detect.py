@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.ui import engine
@@ -265,13 +264,13 @@ class DetectWidget(QWidget):
         rows.addRow("Show as", self.show_as)
         self.tables = BoxTables(self._viewer)
         self.tools = BoxTools(self._viewer, self.inputs, self.work, ends)
-        more = QCollapsible("From boxes to more")
-        more.addWidget(self.tools)
+        self.tables.add_page(
+            self.tools, "More", "From labels to boxes, and from boxes to labels of what is in them"
+        )
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         for part in (self.groups.box, self.groups.advanced, ends):
             layout.addWidget(part)
         layout.addWidget(self.tables, 1)
-        layout.addWidget(more)
         self.run_button, self.cancel_button, self.copy_button = ends.run, ends.cancel, ends.copy
         self.progress, self.status, self.notes = ends.progress, ends.status, ends.notes
