@@ -44,7 +44,6 @@ class DetectWidget(QWidget):
         self._viewer = napari_viewer
         self._live: LiveBoxes | None = None
         self._asked: tuple[Any, ...] = ()
-        self._milliseconds = 0.0
         self.params = Form(engine.detect_params_class(), sliders=SLIDERS, parent=self)
         self._lay_out()
         self._choosing = Latest(self._show_chosen, title="Choosing boxes", parent=self)
@@ -107,7 +106,7 @@ class DetectWidget(QWidget):
         self.updates.forget()
         if self._live is not None:
             self._live.release()
-        self._live, self._asked, self._milliseconds = live, asked, 0.0
+        self._live, self._asked = live, asked
         self.updates.show(live, view)
         self.status.setText(f"{live.result.told} · {seconds:.1f} s")
         notes = [*live.result.notes, *filter(None, [view.note])]
@@ -155,12 +154,11 @@ class DetectWidget(QWidget):
         if live.problem:
             self.status.setText(live.problem)
             return
-        self._milliseconds = 1000 * view.seconds
         self.updates.show(live, view)
         self.classes.show_counts(view.counts)
         self.notes.setText(view.note)
         if not self.work.busy:
-            self.status.setText(f"{live.result.told} · chosen in {self._milliseconds:.0f} ms")
+            self.status.setText(f"{live.result.told} · chosen in {1000 * view.seconds:.0f} ms")
 
     def _show_tables(self, view: View) -> None:
         """The layers show a view: the tables can follow."""

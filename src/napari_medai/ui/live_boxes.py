@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,6 @@ class LiveBoxes:
 
     def viewed(self, result: Detection, show: Show) -> View:
         """A result as it is to be shown; called in a thread."""
-        began = time.perf_counter()
         kinds, note = _kinds(result, show)
         make = {Kind.SHAPES: box_layers.shapes_layer, Kind.POINTS: box_layers.points_layer}
         draw = {Kind.SHAPES: box_layers.rectangles, Kind.POINTS: box_layers.middles}
@@ -112,8 +111,7 @@ class LiveBoxes:
         if len(kinds) > 1 and Kind.POINTS in fresh:
             fresh[Kind.POINTS].name += " centres"
         drawn = {kind: draw[kind](result, self.place) for kind in kinds}
-        seconds = time.perf_counter() - began
-        return View(result, drawn, fresh, result.all_counts, note, seconds)
+        return View(result, drawn, fresh, result.all_counts, note)
 
     def take(self, kind: Kind, layer: Layer, keys: np.ndarray) -> None:
         """Keep a layer of the boxes, and notice when it is edited."""
@@ -166,7 +164,9 @@ def live_boxes_steps(
 
 def viewed_again(live: LiveBoxes, params: DetectParams, show: Show) -> tuple[LiveBoxes, View]:
     """The candidates of a result with other parameters; called in a thread."""
-    return live, live.viewed(engine.rethresholded(live.result, params), show)
+    began = time.perf_counter()
+    view = live.viewed(engine.rethresholded(live.result, params), show)
+    return live, replace(view, seconds=time.perf_counter() - began)
 
 
 def _kinds(result: Detection, show: Show) -> tuple[tuple[Kind, ...], str]:
