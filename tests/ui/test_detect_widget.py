@@ -20,6 +20,7 @@ from napari_medai.tasks.detect import DetectParams
 from napari_medai.ui import box_layers, device, engine
 from napari_medai.ui.detect import DetectWidget
 from napari_medai.ui.live_boxes import Kind, Show
+from napari_medai.ui.script import script
 from napari_medai.ui.settings import settings_path
 
 Make = Callable[..., DetectWidget]
@@ -576,6 +577,39 @@ def test_labels_become_boxes(qtbot: Any, make: Make, viewer: ViewerModel) -> Non
     assert boxes.features["index"].tolist() == [4, 4, 7]
     assert boxes.features["class"].tolist() == ["cyst", "cyst", ""]
     assert widget.status.text().startswith("3 boxes were drawn")
+
+
+def test_what_is_in_boxes_becomes_labels(
+    qtbot: Any, make: Make, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skimage.io import imread
+
+    from napari_medai.models.registry import find_model
+
+    monkeypatch.setattr(engine, "segmentation_models", lambda: [find_model("nuclei")])
+    data = Path(__file__).parents[1] / "data" / "nuclei"
+    truth = imread(data / "masks" / "fluorescence-256.png")
+    viewer.add_image(imread(data / "images" / "fluorescence-256.png"), name="cells", scale=(2, 2))
+    kept = np.unique(truth)[1:6]
+    features = {"index": kept, "class": ["round"] * len(kept)}
+    few = np.where(np.isin(truth, kept), truth, 0)
+    viewer.add_labels(few, features=features, name="truth", scale=(2, 2))
+    widget = make()
+    assert not widget.tools.inside_button.isEnabled()
+    widget.tools.labels_button.click()
+    settle(qtbot, widget)
+    assert widget.tools.inside_button.isEnabled()
+    widget.tools.inside_button.click()
+    settle(qtbot, widget)
+    labels = viewer.layers[-1]
+    assert isinstance(labels, Labels)
+    assert labels.name == "cells nuclei"
+    assert np.allclose(labels.scale, (2, 2))
+    assert labels.features["class"].tolist() == ["round"] * len(kept)
+    shared = np.count_nonzero((labels.data > 0) & (few > 0))
+    assert shared > 0.75 * np.count_nonzero((labels.data > 0) | (few > 0))
+    with pytest.raises(InputError, match="cannot be made again by one call"):
+        script(labels)
 
 
 @pytest.mark.screen

@@ -65,9 +65,10 @@ def segment_inside_steps(
 
     With ``single``, a box holds one object: the one with the most pixels in it, which count less
     towards its edges; with a model of classes, all that is of any class. Otherwise it holds all
-    that lie in it by half or more. Where boxes overlap, the surer one comes first. The labels are
-    an array in memory; features have the ``class`` and the ``score`` of the box, and ``box``, its
-    place among them from 1.
+    that lie in it by half or more. A diameter of 0 is the edge of a typical box, with ``single``,
+    as that object fills its box; otherwise it is estimated from the whole image. Where boxes
+    overlap, the surer one comes first. The labels are an array in memory; features have the
+    ``class`` and the ``score`` of the box, and ``box``, its place among them from 1.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def segment_inside_steps(
     check_suited(image, model)
     _check_boxes(model, placed)
     yield Step(0, 0, f"loading {model.name}")
-    params = yield from _with_diameter(image, model, params)
+    params = yield from _with_diameter(image, model, params, placed, single=single)
     margin = MARGIN * (params.diameter or float(np.median(placed.boxes.sizes[:, -2:])))
     canvas = _Canvas.of(image, placed, single=single or model.decoder == CLASSES)
     planes = np.unique(placed.places, axis=0)
@@ -114,10 +115,17 @@ def _check_boxes(model: Model, placed: PlacedBoxes) -> None:
         )
 
 
-def _with_diameter(image: AxesArray, model: Model, params: SegmentParams) -> Steps[SegmentParams]:
-    """The diameter is estimated once, in the whole image: windows are too small for it."""
+def _with_diameter(
+    image: AxesArray, model: Model, params: SegmentParams, placed: PlacedBoxes, *, single: bool
+) -> Steps[SegmentParams]:
+    """With the diameter of objects: a single one fills its box; others are looked for in the whole
+    image, since windows are too small for that.
+    """
     if params.diameter or model.decoder == CLASSES:
         return params
+    if single:
+        edges = placed.boxes.sizes[:, -2:].prod(axis=1) ** 0.5
+        return replace(params, diameter=round(float(np.median(edges)), 2))
     net = loaded_net(model, device=params.device)
     try:
         layout = Layout(image, model.axes.replace(CHANNEL, ""))
