@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -175,3 +177,22 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def blobs() -> Callable[..., tuple[np.ndarray, Boxes]]:
     return draw_blobs
+
+
+@pytest.fixture(scope="session")
+def box_models() -> ModuleType:
+    """The module ``box_models``: pictures of discs and rings, and the model that finds them."""
+    spec = importlib.util.spec_from_file_location(
+        "box_models", Path(__file__).with_name("box_models.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def box_model(box_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A small model that finds the discs and rings of ``box_models.drawn``."""
+    return box_models.trained_box_model(tmp_path_factory.mktemp("models") / "rings")

@@ -36,7 +36,7 @@ def squares(shape: tuple[int, ...] = (40, 50)) -> np.ndarray:
 
 def run(qtbot: Any, widget: SegmentWidget) -> None:
     widget.run_button.click()
-    qtbot.waitUntil(lambda: widget._worker is None, timeout=5000)
+    qtbot.waitUntil(lambda: not widget.work.busy, timeout=5000)
 
 
 def labels_of(viewer: ViewerModel) -> list[Labels]:
@@ -101,7 +101,7 @@ def test_cancel_adds_nothing_and_closes_the_job(
     assert not widget.run_button.isEnabled()
     widget.cancel_button.click()
     fake.gate.set()
-    qtbot.waitUntil(lambda: widget._worker is None)
+    qtbot.waitUntil(lambda: not widget.work.busy)
     assert labels_of(viewer) == []
     assert fake.closed
     assert widget.status.text() == "Cancelled; nothing was changed."
@@ -146,7 +146,7 @@ def test_a_layer_removed_while_running_still_gives_its_result(
     qtbot.waitUntil(lambda: bool(fake.runs))
     viewer.layers.remove(layer)
     fake.gate.set()
-    qtbot.waitUntil(lambda: widget._worker is None)
+    qtbot.waitUntil(lambda: not widget.work.busy)
     (labels,) = labels_of(viewer)
     assert np.allclose(labels.translate, (7, 8))
     assert "'cells' was removed" in widget.notes.text()
@@ -298,7 +298,7 @@ def test_a_slider_moved_while_running_is_followed_afterwards(
     qtbot.waitUntil(lambda: bool(fake.runs))
     widget.params.widgets["threshold"].value = 0.7
     fake.gate.set()
-    qtbot.waitUntil(lambda: widget._worker is None)
+    qtbot.waitUntil(lambda: not widget.work.busy)
     qtbot.waitUntil(settled(widget))
     (labels,) = labels_of(viewer)
     assert labels.metadata["medai"]["parameters"]["threshold"] == 0.7
@@ -317,7 +317,7 @@ def test_scores_are_let_go_when_no_slider_can_use_them(
         qtbot.waitUntil(lambda: bool(fake.runs))
         viewer.layers.pop(0)
         fake.gate.set()
-        qtbot.waitUntil(lambda: widget._worker is None)
+        qtbot.waitUntil(lambda: not widget.work.busy)
     else:
         run(qtbot, widget)
     if which == "source":
@@ -486,7 +486,7 @@ def test_a_script_that_cannot_be_written_stops_no_run(
     assert "no Shapes layer" in widget.status.text()
     assert widget.cancel_button.isEnabled()
     fake.gate.set()
-    qtbot.waitUntil(lambda: widget._worker is None)
+    qtbot.waitUntil(lambda: not widget.work.busy)
     assert len(labels_of(viewer)) == 1
 
 
@@ -577,7 +577,7 @@ def test_the_widget_in_the_real_viewer(make_napari_viewer: Any, qtbot: Any, fake
     assert "Segmentation" in bar.desc
     bar.cancel()
     fake.gate.set()
-    qtbot.waitUntil(lambda: widget._worker is None)
+    qtbot.waitUntil(lambda: not widget.work.busy)
     assert widget.status.text().startswith("Cancelled")
     run(qtbot, widget)
     assert labels_of(viewer)[0].data.max() == 2

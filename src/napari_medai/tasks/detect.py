@@ -199,6 +199,7 @@ def _detection(
         notes=notes,
         classes=classes,
         wanted=wanted,
+        which=np.flatnonzero(kept),
     )
 
 

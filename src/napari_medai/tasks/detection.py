@@ -24,7 +24,8 @@ class Detection:
     int64 (n, len(lead)) are the positions of their planes along the other axes, `lead`.
     ``features`` are columns of one value a box: see `Grid.features`. ``classes`` are all that the
     model knows, with their colours (``"#rrggbb"``, or nothing), ``wanted`` those looked for.
-    ``record`` says how the result was made. ``candidates`` allow `rethresholded`.
+    ``record`` says how the result was made. ``candidates`` allow `rethresholded`; ``which`` (n,)
+    are the places of the boxes among them, rising.
     """
 
     boxes: Boxes
@@ -35,6 +36,7 @@ class Detection:
     notes: tuple[str, ...] = ()
     classes: Mapping[str, str] = field(default_factory=dict)
     wanted: tuple[str, ...] = ()
+    which: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def lead(self) -> str:
@@ -56,6 +58,18 @@ class Detection:
         return {name: found.get(name, 0) for name in self.wanted}
 
     @property
+    def all_counts(self) -> dict[str, int]:
+        """How many there are, or would be, of each class that the model knows."""
+        parameters = self.record["parameters"]
+        kept = self.candidates.kept(
+            threshold=parameters["threshold"],
+            overlap=parameters["overlap"],
+            classes=tuple(self.classes),
+        )
+        kinds = self.candidates.boxes.kinds[kept]
+        return {name: int(np.count_nonzero(kinds == name)) for name in self.classes}
+
+    @property
     def told(self) -> str:
         """What was found: ``no objects``, or ``1 302 objects: 1 280 RBC, 22 WBC``."""
         if not self.count:
@@ -63,6 +77,33 @@ class Detection:
         total = f"{digits(self.count)} object" + "s" * (self.count != 1)
         parts = [f"{digits(count)} {name}" for name, count in self.counts.items() if count]
         return f"{total}: {', '.join(parts)}"
+
+
+def count_table(result: Detection) -> dict[str, np.ndarray]:
+    """How many there are of each class looked for, a row for each plane or volume, also for empty
+    ones.
+
+    Columns: the position along each axis that has several, such as ``t``, then the classes, then
+    ``all`` where there are several. A class of the name of an axis gets ``class `` before it.
+    """
+    grid = result.candidates.grid
+    sizes = grid.shape[: len(grid.lead)]
+    plane = np.ravel_multi_index(tuple(result.places.T), sizes) if sizes else 0
+    planes = int(np.prod(sizes, dtype=np.int64))
+    where = np.broadcast_to(plane, result.count)
+    along = np.unravel_index(np.arange(planes), sizes) if sizes else ()
+    table = {
+        axis.lower(): place
+        for axis, size, place in zip(grid.lead, sizes, along, strict=True)
+        if size > 1
+    }
+    counts = {
+        name: np.bincount(where[result.boxes.kinds == name], minlength=planes)
+        for name in result.wanted
+    }
+    if len(counts) > 1:
+        counts["all"] = np.bincount(where, minlength=planes)
+    return table | {f"class {name}" if name in table else name: n for name, n in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)

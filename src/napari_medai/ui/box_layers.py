@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +13,55 @@ from napari_medai.tasks.detection import Detection
 from napari_medai.ui.layers import Place, Window, model_name, place_of, placed_record
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Layer, Points, Shapes
 
 MOST_SHAPES = 5000
 """Boxes beyond which napari's Shapes become slow, and points are offered instead."""
+MOST_TEXTS = 500
+"""Boxes whose texts are shown; napari works on texts for seconds where there are thousands."""
 NO_COLOUR = "#ffffff"
 EDGE = 3.0
 """Width of the edges, and size of the text, of boxes of `USUAL` pixels."""
 USUAL = 100.0
 TEXT = "{class} {score:.2f}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """What a layer shows of boxes.
+
+    ``data`` (m, 4, axes) are the corners of rectangles, (m, axes) points; ``rows`` (m,) the box
+    that each belongs to, rising; ``colours`` (m, 4) RGBA; ``features`` a row each.
+    """
+
+    data: np.ndarray
+    rows: np.ndarray
+    colours: np.ndarray
+    features: pd.DataFrame
+
+
+def rectangles(result: Detection, place: Place) -> Drawn:
+    """The rectangles of boxes; those of volumes have one a slice."""
+    rows, corners = _rectangles(result)
+    return _drawn(result, rows, _laid(result, place, rows, corners))
+
+
+def middles(result: Detection, place: Place) -> Drawn:
+    """The middles of boxes."""
+    rows = np.arange(result.count)
+    return _drawn(result, rows, _laid(result, place, rows, result.boxes.centres[:, None])[:, 0])
+
+
+def rectangle_count(result: Detection) -> int:
+    """How many `rectangles` there are."""
+    return result.count if result.boxes.ndim == 2 else int(_slices(result)[1].sum())
+
+
+def edge_width(result: Detection) -> float:
+    """The width of the edges of boxes, in pixels."""
+    edges = result.boxes.sizes[:, -2:]
+    return max(1.0, EDGE * (float(np.median(edges)) / USUAL if len(edges) else 1.0))
 
 
 def shapes_layer(
@@ -35,23 +76,22 @@ def shapes_layer(
     Boxes of volumes are the stack of their rectangles, one a slice, with the same ``index``.
     Scale, translate, rotate, shear, affine, units and axis labels are the source's, axis by axis.
     The features (``class``, ``score``, ...) and the record (``metadata["medai"]``) come along.
+    Beyond `MOST_TEXTS` the texts are there but not shown.
     """
     from napari.layers import Shapes
 
     place = source if isinstance(source, Place) else place_of(source, axes=axes, window=window)
-    rows, corners = _rectangles(result)
-    data = _laid(result, place, rows, corners)
-    edges = result.boxes.sizes[:, -2:]
-    width = EDGE * (float(np.median(edges)) / USUAL if len(edges) else 1.0)
+    drawn = rectangles(result, place)
     return Shapes(
-        list(data) or None,
+        list(drawn.data) or None,
         shape_type="rectangle",
-        ndim=len(place.beside(_axes(result))),
-        edge_width=max(1.0, width),
+        ndim=len(layer_axes_of(result, place)),
+        edge_width=edge_width(result),
         face_color="transparent",
-        text={"string": TEXT, "size": 8, "anchor": "upper_left", "color": "white"},
-        **_coloured(result, rows, "edge_color"),
-        **_described(result, place, rows),
+        opacity=1.0,
+        text=_text(result, shown=len(drawn.rows) <= MOST_TEXTS),
+        **({"edge_color": drawn.colours} if len(drawn.rows) else {}),
+        **_described(result, place, drawn),
     )
 
 
@@ -66,23 +106,40 @@ def points_layer(
     from napari.layers import Points
 
     place = source if isinstance(source, Place) else place_of(source, axes=axes, window=window)
-    rows = np.arange(result.count)
-    data = _laid(result, place, rows, result.boxes.centres[:, None])[:, 0]
+    drawn = middles(result, place)
     edges = result.boxes.sizes[:, -2:]
     return Points(
-        data,
-        ndim=len(place.beside(_axes(result))),
+        drawn.data,
+        ndim=len(layer_axes_of(result, place)),
         size=max(1.0, float(np.median(edges)) / 3 if len(edges) else 10.0),
         border_width=0,
-        **_coloured(result, rows, "face_color"),
-        **_described(result, place, rows),
+        **({"face_color": drawn.colours} if len(drawn.rows) else {}),
+        **_described(result, place, drawn),
     )
 
 
-def _axes(result: Detection) -> str:
-    """The axes of the image without channels, in its order."""
+def _text(result: Detection, *, shown: bool) -> dict[str, Any]:
+    """Class and score of each box in the colour of its class, as napari's layers take it."""
+    from napari.layers.utils.color_encoding import NominalColorEncoding
+    from napari.utils.colormaps.categorical_colormap import CategoricalColormap
+
+    sure = np.isfinite(result.boxes.scores).any() or not result.count
+    colours = {name: colour or NO_COLOUR for name, colour in result.classes.items()}
+    return {
+        "string": TEXT if sure else "{class}",
+        "size": 10,
+        "anchor": "upper_left",
+        "color": NominalColorEncoding(
+            feature="class", colormap=CategoricalColormap(colormap=colours)
+        ),
+        "visible": shown,
+    }
+
+
+def layer_axes_of(result: Detection, place: Place) -> str:
+    """The axes of a layer of the boxes."""
     image = str(result.record["image"]["axes"])
-    return "".join(axis for axis in image if axis in result.lead + result.space)
+    return place.beside("".join(axis for axis in image if axis in result.lead + result.space))
 
 
 def _rectangles(result: Detection) -> tuple[np.ndarray, np.ndarray]:
@@ -96,13 +153,18 @@ def _rectangles(result: Detection) -> tuple[np.ndarray, np.ndarray]:
     rows = np.arange(len(boxes))
     if result.boxes.ndim == 2:
         return rows, flat
-    first = np.ceil(low[:, 0]).astype(int)
-    last = np.maximum(first, np.floor(high[:, 0]).astype(int))
-    slices = last - first + 1
+    first, slices = _slices(result)
     rows = np.repeat(rows, slices)
     within = np.arange(len(rows)) - (np.cumsum(slices) - slices)[rows]
     depth = (first[rows] + within)[:, None, None].astype(np.float32)
     return rows, np.concatenate([np.broadcast_to(depth, (len(rows), 4, 1)), flat[rows]], axis=2)
+
+
+def _slices(result: Detection) -> tuple[np.ndarray, np.ndarray]:
+    """The first slice of each box of a volume, and how many it goes through, at least one."""
+    low, high = result.boxes.corners[:, 0, 0], result.boxes.corners[:, 1, 0]
+    first = np.ceil(low).astype(int)
+    return first, np.maximum(first, np.floor(high).astype(int)) - first + 1
 
 
 def _laid(result: Detection, place: Place, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -113,30 +175,30 @@ def _laid(result: Detection, place: Place, rows: np.ndarray, points: np.ndarray)
     }
     columns |= {axis: points[..., at] for at, axis in enumerate(result.space)}
     nothing = np.zeros(points.shape[:2])
-    beside = place.beside(_axes(result))
+    beside = layer_axes_of(result, place)
     return np.stack([columns.get(axis, nothing) for axis in beside], axis=-1).astype(float)
 
 
-def _coloured(result: Detection, rows: np.ndarray, what: str) -> dict[str, Any]:
-    """A colour a class."""
-    if not result.count:
-        return {}
-    known = list(result.classes)
-    colours = np.array([result.classes[name] or NO_COLOUR for name in known])
-    place = {name: at for at, name in enumerate(known)}
-    return {what: list(colours[[place[str(kind)] for kind in result.boxes.kinds[rows]]])}
-
-
-def _described(result: Detection, place: Place, rows: np.ndarray) -> dict[str, Any]:
+def _drawn(result: Detection, rows: np.ndarray, data: np.ndarray) -> Drawn:
+    """Data with a colour a class, and with features."""
     import pandas as pd
+    from napari.utils.colormaps.standardize_color import transform_color
 
+    known = list(result.classes)
+    colours = transform_color([result.classes[name] or NO_COLOUR for name in known] or [NO_COLOUR])
+    place = {name: at for at, name in enumerate(known)}
+    kinds = np.array([place[str(kind)] for kind in result.boxes.kinds], dtype=np.int64)
     features = {name: column[rows] for name, column in result.features.items()}
+    return Drawn(data, rows, np.asarray(colours)[kinds[rows]], pd.DataFrame(features))
+
+
+def _described(result: Detection, place: Place, drawn: Drawn) -> dict[str, Any]:
     return {
         "name": f"{place.name} {model_name(result.record)}".strip(),
-        "features": pd.DataFrame(features),
+        "features": drawn.features,
         "metadata": {
             "medai": placed_record(result.record, place),
             **({SOURCE: place.path} if place.path else {}),
         },
-        **place.arguments(place.beside(_axes(result))),
+        **place.arguments(layer_axes_of(result, place)),
     }

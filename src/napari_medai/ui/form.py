@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QSlider
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QGroupBox, QSlider, QWidget
+from superqt import QCollapsible
 
 from napari_medai.core.fields import Field, fields_of
 
@@ -61,6 +63,38 @@ class Form(QObject):
                 if _is_number(self.fields[name]):
                     value = min(max(value, widget.min), widget.max)
                 widget.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A form laid out in a box of the usual parameters, and the others, which open on a click."""
+
+    box: QGroupBox
+    advanced: QCollapsible
+    rows: Mapping[str, QFormLayout]
+
+    def show(self, form: Form, names: Collection[str]) -> None:
+        """Show the rows of these parameters alone, and the box if it has any of them."""
+        for name, rows in self.rows.items():
+            rows.setRowVisible(form.controls[name], name in names)
+        usual = [name for name, rows in self.rows.items() if rows is self.box.layout()]
+        self.box.setVisible(any(name in names for name in usual))
+
+
+def grouped(
+    form: Form, title: str, *, usual: Collection[str], apart: Collection[str] = ()
+) -> Groups:
+    """Lay a form out; parameters that stand ``apart`` have controls elsewhere."""
+    box, more = QGroupBox(title), QWidget()
+    inside, others = QFormLayout(box), QFormLayout(more)
+    rows = {}
+    for name, field in form.fields.items():
+        if name not in apart:
+            rows[name] = inside if name in usual else others
+            rows[name].addRow(field.label, form.controls[name])
+    advanced = QCollapsible("Advanced")
+    advanced.addWidget(more)
+    return Groups(box, advanced, rows)
 
 
 def _widget(field: Field, *, slider: bool) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +21,7 @@ def go_to(viewer: ViewerModel, layer: Layer, point: Sequence[float] | np.ndarray
     """
     dims, camera = viewer.dims, viewer.scene.camera
     extra = dims.ndim - layer.ndim
-    world = np.asarray(layer.data_to_world(np.asarray(point, dtype=float)), dtype=float)
-    if dims.units is not None:
-        pairs = zip(layer.units, dims.units[extra:], strict=True)
-        world = world * [unit_factor(own, unit) for own, unit in pairs]
+    world = _world(viewer, layer, point)
     dims.set_point(range(extra, dims.ndim), world)
     center = np.array(camera.center, dtype=float)
     shown = list(dims.displayed)
@@ -32,3 +29,23 @@ def go_to(viewer: ViewerModel, layer: Layer, point: Sequence[float] | np.ndarray
         if axis >= extra:
             center[place] = world[axis - extra]
     camera.center = tuple(center)
+
+
+def go_along(viewer: ViewerModel, layer: Layer, positions: Mapping[int, float]) -> None:
+    """Move the sliders of some of a layer's dimensions to positions, in its pixels."""
+    extra = viewer.dims.ndim - layer.ndim
+    point = np.zeros(layer.ndim)
+    point[list(positions)] = list(positions.values())
+    world = _world(viewer, layer, point)
+    for axis in positions:
+        viewer.dims.set_point(extra + axis, world[axis])
+
+
+def _world(viewer: ViewerModel, layer: Layer, point: Sequence[float] | np.ndarray) -> np.ndarray:
+    """A point of a layer in the units of the viewer."""
+    world = np.asarray(layer.data_to_world(np.asarray(point, dtype=float)), dtype=float)
+    units = viewer.dims.units
+    if units is None:
+        return world
+    pairs = zip(layer.units, units[viewer.dims.ndim - layer.ndim :], strict=True)
+    return np.asarray(world * [unit_factor(own, unit) for own, unit in pairs])

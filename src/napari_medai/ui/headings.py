@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_medai.core.ruler import UNITS, Ruler
+from napari_medai.core.units import unit_symbol
 
 _INTENSITY = {
     "mean_intensity": ("Mean", "Mean of the image's values in the label"),
@@ -50,8 +51,40 @@ def headings_of(table: Mapping[str, Any], ruler: Ruler, *, image_unit: str) -> l
     for name, (title, help) in _INTENSITY.items():
         found[name] = (_titled(title, image_unit), help)
     hidden = {name for name in table if name.startswith("centroid-")}
-    others = {name: (name.upper(), f"The position along {name.upper()}, from 0") for name in table}
+    others = {name: _position(name) for name in table}
     return [Heading(name, *(others | found)[name]) for name in table if name not in hidden]
+
+
+def box_headings(table: Mapping[str, Any], *, unit: object = "") -> list[Heading]:
+    """The columns of found boxes that are shown: all but the centres; ``unit`` is of lengths."""
+    symbol = unit_symbol(unit) or ""
+    found = {
+        "index": ("Box", "The number of the box, plane by plane, the surest first"),
+        "class": ("Class", "What the model takes the object for"),
+        "score": ("Score", "How sure the model is, 0 to 1"),
+        "area": (_titled("Area", symbol and f"{symbol}²"), "The area of the box"),
+        "volume": (_titled("Volume", symbol and f"{symbol}³"), "The volume of the box"),
+    }
+    for name, axis in (("depth", "Z"), ("height", "Y"), ("width", "X")):
+        found[name] = (_titled(name.capitalize(), symbol), f"The box's edge along {axis}")
+    return [
+        Heading(name, *(found.get(name) or _position(name)))
+        for name in table
+        if not name.startswith("centroid-")
+    ]
+
+
+def count_headings(table: Mapping[str, Any], *, along: str) -> list[Heading]:
+    """The columns of a table of counts by plane: positions ``along`` some axes, then classes."""
+    positions = [axis.lower() for axis in along if axis.lower() in table]
+    headings = [Heading(axis, *_position(axis)) for axis in positions]
+    classes = [name for name in table if name not in positions]
+    headings += [Heading(name, name, f"How many there are of {name}") for name in classes]
+    return headings
+
+
+def _position(axis: str) -> tuple[str, str]:
+    return axis.upper(), f"The position along {axis.upper()}, from 0"
 
 
 def _titled(title: str, unit: str) -> str:

@@ -55,7 +55,7 @@ def region_window(
 
 def _current(layer: Image, axes: str, viewer: ViewerModel) -> dict[str, slice]:
     """The position of the sliders, along every axis that has one (and is not the channel)."""
-    point = _in_layer([viewer.dims.point], layer, viewer.dims.units)[0]
+    point = in_layer([viewer.dims.point], layer, viewer.dims.units)[0]
     displayed = _displayed(layer, viewer)
     window = {}
     for i, axis in enumerate(axes):
@@ -112,7 +112,7 @@ def _canvas_corners(layer: Image, viewer: ViewerModel) -> np.ndarray:
         corner = np.array(viewer.dims.point, dtype=float)
         corner[list(viewer.dims.displayed)] = viewer.scene.camera.center[-2:] + half * side
         corners.append(corner)
-    return _in_layer(corners, layer, viewer.dims.units)
+    return in_layer(corners, layer, viewer.dims.units)
 
 
 def _drawn(layer: Image, axes: str, shapes: Shapes | None) -> dict[str, slice]:
@@ -128,7 +128,7 @@ def _drawn(layer: Image, axes: str, shapes: Shapes | None) -> dict[str, slice]:
         raise InputError(f"layer {shapes.name!r} has no shapes; draw a rectangle around the region")
     corners = np.concatenate([np.asarray(shapes.data[i]) for i in chosen])
     world = [shapes.data_to_world(corner) for corner in _box(corners)]
-    points = _in_layer(world, layer, shapes.units)
+    points = in_layer(world, layer, shapes.units)
     seen = min(shapes.ndim, layer.ndim)
     window = {}
     for i, axis in list(enumerate(axes))[-seen:]:
@@ -163,7 +163,7 @@ def _box(corners: np.ndarray) -> np.ndarray:
     return np.stack([axis.ravel() for axis in grid], axis=-1)
 
 
-def _in_layer(world: Sequence[Any], layer: Image, units: Sequence[Any] | None) -> np.ndarray:
+def in_layer(world: Sequence[Any], layer: Image, units: Sequence[Any] | None) -> np.ndarray:
     """World positions (in units of their own) as data coordinates of a layer."""
     points = []
     for position in world:

@@ -39,7 +39,7 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
     Raises
     ------
     InputError
-        If the layer was not made by napari-medai.
+        If the layer was not made by napari-medai, or by several steps.
     """
     record = source if isinstance(source, Mapping) else source.metadata.get("medai")
     if not isinstance(record, Mapping):
@@ -50,14 +50,30 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
     origin = record.get("source")
     origin = origin if isinstance(origin, Mapping) else {}
     task = str(record.get("task", "segment"))
+    if task not in RESULTS:
+        raise InputError(
+            f"what was made by {task!r} cannot be made again by one call; "
+            f"there are scripts for {', '.join(RESULTS)}"
+        )
     layer = str(origin.get("layer", ""))
     return TEMPLATE.format(
         opened=OPENED.format(layer=layer, path=path) if path and layer else "",
         image=f"viewer.layers[{layer!r}]" if layer else ARRAY,
-        result=RESULTS.get(task, "result"),
+        result=RESULTS[task],
         task=task,
         arguments=_arguments(record, origin),
     )
+
+
+def copy_script(record: Mapping[str, Any], *, path: str | None = None) -> None:
+    """Put the Python that makes a result again on the clipboard, and say so."""
+    from napari.utils.notifications import show_info
+    from qtpy.QtWidgets import QApplication
+
+    text = script(record, path=path)
+    if (clipboard := QApplication.clipboard()) is not None:
+        clipboard.setText(text)
+    show_info("The script is on the clipboard.")
 
 
 def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
