@@ -2,8 +2,8 @@
 
     python benchmarks/detect.py accuracy IMAGES BOXES [--split val]
     python benchmarks/detect.py speed    IMAGES
-    python benchmarks/detect.py memory   IMAGES [--size 16384]
-    python benchmarks/detect.py tiling   IMAGES [--size 4096]
+    python benchmarks/detect.py memory   IMAGES [--size 16384 --shrink 3]
+    python benchmarks/detect.py tiling   IMAGES [--size 4096 --shrink 3]
     python benchmarks/detect.py live     [--count 100000]
 
 Each prints a table in markdown. ``--model`` takes a name or the folder of a package. Large images
@@ -51,11 +51,15 @@ class Smear:
         return self.piece[np.ix_(rows % height, columns % width, colours)]
 
 
-def smear(folder: Path, edge: int) -> np.ndarray:
-    """Colour images side by side until ``edge`` x ``edge`` is full."""
+def smear(folder: Path, edge: int, *, shrink: int = 1) -> np.ndarray:
+    """Colour images, so many times smaller, side by side until ``edge`` x ``edge`` is full."""
     from skimage import io
+    from skimage.transform import downscale_local_mean
 
-    images = [io.imread(path) for path in sorted(folder.iterdir())[:64]]
+    def small(image: np.ndarray) -> np.ndarray:
+        return downscale_local_mean(image, (shrink, shrink, 1)).round().astype(np.uint8)
+
+    images = [small(io.imread(path)) for path in sorted(folder.iterdir())[:64]]
     height, width = images[0].shape[:2]
     rng = np.random.default_rng(0)
     rows = [
@@ -133,7 +137,7 @@ def memory(options: argparse.Namespace) -> None:
 def memory_of_one(options: argparse.Namespace, size: int) -> dict[str, Any]:
     from napari_medai.models.registry import find_model
 
-    image = Smear(smear(options.images, 2048), size)
+    image = Smear(smear(options.images, 2048, shrink=options.shrink), size)
     began = time.perf_counter()
     result = detected(find_model(options.model), image, threshold=options.threshold)
     took = time.perf_counter() - began
@@ -147,7 +151,7 @@ def tiling(options: argparse.Namespace) -> None:
 
     model, rows = find_model(options.model), []
     for size in options.size:
-        image = smear(options.images, size)
+        image = smear(options.images, size, shrink=options.shrink)
         whole = detected(model, image, tile=size, block=size, threshold=options.threshold)
         diameter = whole.record["found"]["diameter"]
         for tile, block in ((1024, 0), (512, 2048), (700, 1100)):
@@ -221,6 +225,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("images", type=Path)
         command.add_argument("--size", type=int, nargs="+", default=sizes)
         command.add_argument("--threshold", type=float, default=0.5)
+        command.add_argument("--shrink", type=int, default=1, help="3: cells of a third the size")
         command.add_argument("--only", type=int, help=argparse.SUPPRESS)
     command = commands.add_parser("accuracy")
     command.add_argument("images", type=Path)
