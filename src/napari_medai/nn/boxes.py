@@ -24,7 +24,7 @@ from napari_medai.nn.runner import ScoreNet
 
 LEAST = 0.01
 """Scores below are not looked at: average precision hardly sees them."""
-OVERLAP = 0.5
+OVERLAP = 0.6
 RARE = 0.5
 """Power of a class's rarity in what it weighs and how often it is looked for."""
 GEOMETRY = crops.Geometry(zoom=1.6, stretch=1.15, turn=False, quarter=True, tilt=0.2)

@@ -67,7 +67,7 @@ class DetectParams:
             "help": "How much two boxes of one class may overlap (their intersection over their "
             "union); of those that overlap more, the surest stays",
         },
-    ] = 0.5
+    ] = 0.6
     classes: Annotated[
         str,
         {"help": "Names of the classes to look for, with commas between; empty for all"},
