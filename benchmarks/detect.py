@@ -97,8 +97,12 @@ def accuracy(options: argparse.Namespace) -> None:
         kinds = np.array([NAMES.get(str(kind), str(kind)) for kind in one.boxes.kinds])
         boxes = replace(one.boxes, kinds=kinds)
         pairs.append(BoxPair(read_image(one.path)[0].image, boxes, one.path.name))
-    figures = detection_scores(find_model(options.model), pairs)
-    show(["figure", "value"], [[name, f"{value:.3f}"] for name, value in figures.items()])
+    told = detection_scores(find_model(options.model), pairs).described()
+    figures = {
+        name: told[name] for name in ("mAP@0.5", "mAP@[.5:.95]", "precision", "recall", "F1")
+    }
+    figures |= {f"{name}, AP@0.5": row["AP@0.5"] for name, row in told["classes"].items()}
+    show(["figure", "value"], [[name, value] for name, value in figures.items()])
 
 
 def speed(options: argparse.Namespace) -> None:

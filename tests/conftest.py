@@ -133,7 +133,6 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from napari_medai.core.intensity import intensity_of
-    from napari_medai.core.scale import Scale
     from napari_medai.core.steps import finished
     from napari_medai.nn.box_crops import BoxExample
     from napari_medai.nn.box_net import BoxNet
@@ -159,7 +158,6 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         examples[5:],
         levels=net.levels,
         classes=classes,
-        zoom=(Scale(),) * 2,
         channels=1,
         crop=(64, 64),
         mosaics=0.0,

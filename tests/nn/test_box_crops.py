@@ -45,9 +45,7 @@ def test_boxes_lie_on_their_objects(shape: tuple[int, ...], seed: int) -> None:
     """Zoomed, stretched, flipped and turned by right angles, boxes stay around what they hold."""
     geometry = Geometry(zoom=1.5, stretch=1.2, turn=False, quarter=True)
     size = (8, 96, 96)[-len(shape) :]
-    found = cropped(
-        example(shape), np.random.default_rng(seed), size=size, zoom=1.0, geometry=geometry
-    )
+    found = cropped(example(shape), np.random.default_rng(seed), size=size, geometry=geometry)
     assert len(found.kinds)
     for box, kind in zip(found.corners, found.kinds, strict=True):
         if kind != IGNORED:
@@ -62,9 +60,7 @@ def test_boxes_lie_on_their_objects(shape: tuple[int, ...], seed: int) -> None:
 
 def test_turned_by_a_little_boxes_grow_as_ellipses_do() -> None:
     geometry = Geometry(zoom=1.0, stretch=1.0, turn=False, flip=False, tilt=0.3)
-    found = cropped(
-        example(), np.random.default_rng(0), size=(120, 120), zoom=1.0, geometry=geometry
-    )
+    found = cropped(example(), np.random.default_rng(0), size=(120, 120), geometry=geometry)
     edges = found.corners[:, 1] - found.corners[:, 0]
     height, width = edges[found.kinds == 0][0]
     assert height > 10  # a long ellipse is higher when it leans
@@ -85,7 +81,7 @@ def test_what_is_cut_off_is_clipped_ignored_or_gone() -> None:
         shifted = BoxExample(
             whole.image, whole.corners[:1] - [0, 29.5 - right + 20], whole.kinds[:1]
         )
-        found = cropped(shifted, np.random.default_rng(0), size=(75, 100), zoom=1.0, geometry=STILL)
+        found = cropped(shifted, np.random.default_rng(0), size=(75, 100), geometry=STILL)
         assert found.kinds.tolist() == ([] if kind is None else [kind]), right
 
 
@@ -93,7 +89,7 @@ def test_beyond_the_image_there_is_nothing() -> None:
     """One even colour, not the edge drawn out."""
     lit = BoxExample(np.ones((1, 20, 20), np.float16), np.zeros((0, 2, 2)), np.zeros(0, np.int64))
     lit.image[0, 0] = 0.3
-    found = cropped(lit, np.random.default_rng(0), size=(40, 40), zoom=1.0, geometry=STILL)
+    found = cropped(lit, np.random.default_rng(0), size=(40, 40), geometry=STILL)
     border = torch.cat([found.image[0, 0], found.image[0, -1], found.image[0, :, 0]])
     assert len(border.unique()) == 1
 

@@ -17,7 +17,6 @@ from napari_medai.nn.box_net import BoxNet
 from napari_medai.nn.box_scorer import BoxScorer, Candidates, distinct, joined, put_together
 from napari_medai.nn.runner import ScoreNet
 from napari_medai.nn.unet import folded
-from napari_medai.tasks.finders import by_units
 
 NETS = {
     "2D": {"ndim": 2, "kinds": 2, "widths": [4, 5, 6], "finest": 0, "coarsest": 1},
@@ -42,7 +41,7 @@ def scorer(lively_boxes: Callable[..., BoxNet]) -> Callable[..., BoxScorer]:
 def answered(scorer: BoxScorer, image: np.ndarray, *, tile: int) -> torch.Tensor:
     """The answers of all units of an image (channels, \\*space)."""
     shape = image.shape[1:]
-    read = by_units(lambda window: image[(slice(None), *window)], scorer.unit, shape)
+    read = scorer.reader(lambda window: image[(slice(None), *window)], shape)
     return finished(predict(scorer, read, scorer.grid(shape), tile=tile)).scores
 
 

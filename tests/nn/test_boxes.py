@@ -7,7 +7,6 @@ import torch
 
 from napari_medai.core.boxes import Boxes
 from napari_medai.core.intensity import FixedWindow
-from napari_medai.core.scale import Scale
 from napari_medai.core.steps import finished
 from napari_medai.nn.box_crops import BoxExample
 from napari_medai.nn.box_net import BoxNet
@@ -49,7 +48,6 @@ def test_boxes_of_volumes_are_learned() -> None:
         [volume(9)],
         net.levels,
         CLASSES,
-        (Scale(),) * 3,
         channels=1,
         crop=(24, 48, 48),
         geometry=GEOMETRY,
@@ -77,7 +75,6 @@ def objective(training: list[BoxExample], **more: object) -> BoxObjective:
         training,
         levels,
         ("common", "rare"),
-        (Scale(),) * 2,
         channels=1,
         **more,  # type: ignore[arg-type]
     )
@@ -124,9 +121,7 @@ def test_calibration_moves_the_best_threshold_to_a_half() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         net = BoxNet(ndim=3, kinds=2, widths=[4, 6], finest=0, coarsest=0, shuffle=2)
-    crops = BoxObjective(
-        training, training, net.levels, CLASSES, (Scale(),) * 3, channels=1, crop=(24, 48, 48)
-    )
+    crops = BoxObjective(training, training, net.levels, CLASSES, channels=1, crop=(24, 48, 48))
     before = [head.to_kind.bias.detach().clone() for head in net.heads]
     found = crops.calibrate(net)
     for head, bias in zip(net.heads, before, strict=True):

@@ -33,6 +33,11 @@ def class_names(config: Mapping[str, Any]) -> list[str]:
     return [str(c["name"] if isinstance(c, Mapping) else c) for c in config.get("classes") or []]
 
 
+def is_class_name(name: str) -> bool:
+    """Whether a class of boxes may be named so: names are given with commas between."""
+    return "," not in name and name == name.strip() != ""
+
+
 def check_settings(task: str, settings: Mapping[str, Any], *, space: int) -> None:
     """Refuse settings that a model for a task cannot work with; ``space`` is its spatial axes.
 
@@ -49,6 +54,11 @@ def check_settings(task: str, settings: Mapping[str, Any], *, space: int) -> Non
             _are_classes,
             'a list of {"name": text, "colour": "#rrggbb"}, which may have a "code" and a '
             '"category": {"scheme": text, "value": text, "meaning": text}',
+        )
+    if decoder == BOXES and not all(map(is_class_name, class_names(settings))):
+        raise InputError(
+            f"names of classes have no comma and no blanks at their ends, got "
+            f"{', '.join(map(repr, class_names(settings)))}"
         )
     for key, (holds, wanted) in rules.items():
         if key in settings and not holds(settings[key]):
@@ -71,7 +81,6 @@ def _rules(task: str, space: int) -> dict[str, tuple[Callable[[Any], bool], str]
         ),
         "diameter": (_is_positive, "a positive number of pixels"),
         "zoom": (_is_positive, "a positive factor"),
-        "overlap": (lambda v: number(v) and 0 < v < 1, "above 0 and below 1"),
         "zoom_range": (lambda v: number(v) and 1 <= v < 1e6, "a factor of 1 or more"),
         "anisotropy": (_is_positive, "a positive number"),
         "pixel_size": (lambda v: _is_size(v, space), f"1 or {space} positive micrometers"),

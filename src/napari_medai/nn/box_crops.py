@@ -15,9 +15,11 @@ from torch import Tensor
 
 from napari_medai.core.boxes import Boxes
 from napari_medai.core.intensity import Intensity, intensity_range
+from napari_medai.core.scale import Scale
 from napari_medai.nn.box_targets import IGNORED
 from napari_medai.nn.crops import Cut, Geometry, Window, random_window, target_positions
 
+ONE = Scale()
 SEEN = 0.65
 """Part of a box from which what is left of it in a crop still is an object: people who draw boxes
 leave out most objects that the edge of an image cuts further than that."""
@@ -33,13 +35,15 @@ class BoxExample:
 
     ``image`` float16 (channels, \\*space), about 0 to 1; ``corners`` float32 (n, 2, ndim) in its
     pixels, whose centres are whole numbers; ``kinds`` int64 (n,), classes counted from 0;
-    ``weight`` how often it is drawn, relative to others.
+    ``weight`` how often it is drawn, relative to others; ``zoom`` pixels of the net to one of the
+    image, along each axis, at which it is seen.
     """
 
     image: np.ndarray
     corners: np.ndarray
     kinds: np.ndarray
     weight: float = 1.0
+    zoom: Scale = ONE
 
     @classmethod
     def of(
@@ -50,6 +54,7 @@ class BoxExample:
         classes: Sequence[str],
         intensity: Intensity,
         weight: float | None = None,
+        zoom: Scale = ONE,
     ) -> BoxExample:
         """From an image (channels, \\*space) of any real dtype and its boxes.
 
@@ -59,7 +64,8 @@ class BoxExample:
         numbers = {name: at for at, name in enumerate(classes)}
         kinds = np.array([numbers.get(str(kind), -1) for kind in boxes.kinds], dtype=np.int64)
         known = kinds >= 0
-        return cls(ready, boxes.corners[known], kinds[known], 1.0 if weight is None else weight)
+        often = 1.0 if weight is None else weight
+        return cls(ready, boxes.corners[known], kinds[known], often, zoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,12 @@ def cropped(
     rng: np.random.Generator,
     *,
     size: tuple[int, ...],
-    zoom: float | Sequence[float],
     geometry: Geometry,
     focus: np.ndarray | None = None,
 ) -> Crop:
-    """A crop of one image; see `napari_medai.nn.crops.random_window`."""
+    """A crop of one image at its zoom; see `napari_medai.nn.crops.random_window`."""
     shape = example.image.shape[1:]
+    zoom = float(example.zoom)
     window = random_window(rng, shape, size=size, zoom=zoom, geometry=geometry, focus=focus)
     cut = Cut.of(shape, window)
     # Beyond the image there is one even colour: edges drawn out would look like objects.

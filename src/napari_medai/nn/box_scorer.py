@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import log, prod
 from typing import NamedTuple
@@ -14,12 +14,15 @@ from torch.nn import functional
 
 from napari_medai.core.boxes import Boxes
 from napari_medai.core.scale import Scale
+from napari_medai.core.tiling import Window
 from napari_medai.nn.backends import short_of_memory
 from napari_medai.nn.box_net import BoxNet, answers_of
 from napari_medai.nn.runner import ScoreNet, cropped
 from napari_medai.nn.suppress import Overlaps, overlaps
 from napari_medai.nn.unet import folded, unfolded
 
+TILE = {2: 2048, 3: 128}
+"""Edge of tiles, in pixels as the net sees them."""
 LOOSEST = 0.8
 """Overlap (IoU) above which two boxes of one class are one object seen twice, at any setting."""
 
@@ -90,6 +93,31 @@ class BoxScorer:
     @property
     def batch(self) -> int:
         return self.scorer.batch
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Units along the edges of tiles that take a fair share of memory."""
+        return tuple(max(1, TILE[len(self.unit)] // n) for n in self.seen)
+
+    def reader(
+        self,
+        read: Callable[[Window], np.ndarray],
+        shape: Sequence[int],
+        corner: Sequence[int] | None = None,
+    ) -> Callable[[Window], np.ndarray]:
+        """Reads windows of units, counted from ``corner``, of an image of this spatial shape.
+
+        ``read`` gives the pixels (channels, \\*space) of a window of pixels.
+        """
+        start, unit = corner or (0,) * len(self.unit), self.unit
+
+        def read_units(window: Window) -> np.ndarray:
+            parts = zip(window, start, unit, shape, strict=True)
+            return read(
+                tuple(slice((c + w.start) * u, min(n, (c + w.stop) * u)) for w, c, u, n in parts)
+            )
+
+        return read_units
 
     def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Units that cover an image of this spatial shape."""

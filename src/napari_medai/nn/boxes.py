@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from napari_medai.core.boxes import Boxes
 from napari_medai.core.detection import average_precisions, best_threshold
-from napari_medai.core.scale import Scale
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.predict import predict
+from napari_medai.core.steps import Step, Steps, finished
+from napari_medai.core.tiling import Window
 from napari_medai.nn import crops
 from napari_medai.nn.backends import TorchBackend
 from napari_medai.nn.box_crops import BoxExample, Crop, cropped, mosaic, parts
@@ -33,16 +34,12 @@ APPEARANCE = crops.Appearance(invert=0.0, gray=0.1, tint=0.4, gamma=0.3)
 
 @dataclass(slots=True)
 class BoxObjective:
-    """Crops of examples, brought to one zoom, and how well their boxes are found.
-
-    ``zoom`` is pixels of the net to one of the examples, along each axis.
-    """
+    """Crops of examples, each at its zoom, and how well their boxes are found."""
 
     training: Sequence[BoxExample]
     held_out: Sequence[BoxExample]
     levels: tuple[Level, ...]
     classes: tuple[str, ...]
-    zoom: tuple[Scale, ...]
     channels: int = 3
     crop: tuple[int, ...] = (256, 256)
     geometry: crops.Geometry = GEOMETRY
@@ -108,17 +105,21 @@ class BoxObjective:
     def found(
         self, net: nn.Module, device: torch.device, example: BoxExample, *, overlap: float = OVERLAP
     ) -> Boxes:
-        """The boxes that a net finds in an example, seen at the trained zoom."""
-        image = np.broadcast_to(
-            example.image.astype(np.float32), (self.channels, *example.image.shape[1:])
-        )
+        """The boxes that a net finds in an example, seen at its zoom."""
         backend = TorchBackend(net, device)
-        scorer = BoxScorer(ScoreNet(net, backend, self.zoom, 1))
-        found = scorer.candidates(scorer([image])[0], image.shape[1:], least=LEAST)
+        scorer = BoxScorer(ScoreNet(net, backend, (example.zoom,) * len(self.crop), 1))
+        shape = example.image.shape[1:]
+        read = scorer.reader(lambda window: self._pixels(example, window), shape)
+        maps = finished(predict(scorer, read, scorer.grid(shape), tile=scorer.tile)).scores
+        found = scorer.candidates(maps, shape, least=LEAST)
         fewer, pairs = distinct(found, least=min(0.3, overlap))
         kept = pairs.kept(threshold=LEAST, overlap=overlap)
         names = np.array(self.classes)[fewer.kinds[kept].cpu().numpy()]
         return Boxes.of(fewer.corners[kept].cpu().numpy(), names, fewer.scores[kept].cpu().numpy())
+
+    def _pixels(self, example: BoxExample, window: Window) -> np.ndarray:
+        part = example.image[(slice(None), *window)].astype(np.float32)
+        return np.broadcast_to(part, (self.channels, *part.shape[1:]))
 
     def _truth(self, example: BoxExample) -> Boxes:
         return Boxes.of(example.corners, np.array(self.classes)[example.kinds])
@@ -134,8 +135,7 @@ class BoxObjective:
 
     def _part(self, rng: np.random.Generator, size: tuple[int, ...]) -> Crop:
         example, focus = self._drawn(rng)
-        zoom = [float(scale) for scale in self.zoom]
-        return cropped(example, rng, size=size, zoom=zoom, geometry=self.geometry, focus=focus)
+        return cropped(example, rng, size=size, geometry=self.geometry, focus=focus)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[BoxExample, np.ndarray | None]:
         """An image, as often as it weighs, or one with a class that is drawn by its rarity, and

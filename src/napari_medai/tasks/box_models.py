@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medai.core.boxes import Boxes
 from napari_medai.core.scale import Scale
 from napari_medai.models.settings import BOXES
 from napari_medai.models.spec import Architecture, ModelSpec
+from napari_medai.tasks.magnification import ENOUGH
 from napari_medai.tasks.pairs import BoxPair
 from napari_medai.tasks.train_classes import COLOURS
 from napari_medai.tasks.train_objects import anisotropy_of
@@ -49,14 +51,39 @@ NETS: dict[int, dict[str, Any]] = {
 
 def sizes_of(pairs: Sequence[BoxPair], space: str) -> dict[str, Any]:
     """How large boxes are, and the zoom at which they are learned."""
-    edges = np.concatenate([pair.boxes.sizes[:, -2:].prod(axis=1) ** 0.5 for pair in pairs])
-    zoom = Scale.nearest(DIAMETER[len(space)] / float(np.median(edges)))
+    edge = _usual_edge([pair.boxes for pair in pairs])
+    zoom = Scale.nearest(DIAMETER[len(space)] / edge)
     return {
-        "diameter": round(float(np.median(edges)) * float(zoom), 2),
+        "diameter": round(edge * float(zoom), 2),
         "zoom": float(zoom),
         "zoom_range": ZOOM_RANGE,
         **({"anisotropy": anisotropy_of(pairs)} if len(space) == 3 else {}),
     }
+
+
+def with_zoom(spec: ModelSpec, pairs: Sequence[BoxPair]) -> ModelSpec:
+    """The spec of a model that goes on with other images, whose boxes are seen as it knows them."""
+    edge = _usual_edge([pair.boxes for pair in pairs])
+    zoom = Scale.nearest(float(spec.config["diameter"]) / edge)
+    return replace(spec, config={**spec.config, "zoom": float(zoom)})
+
+
+def zoom_of(boxes: Boxes, config: Mapping[str, Any]) -> Scale:
+    """The zoom at which an image with these boxes is seen, as when its boxes are looked for.
+
+    The model's usual one, unless there are enough boxes of another size.
+    """
+    usual, margin = float(config.get("zoom", 1.0)), float(config.get("zoom_range", 1.0))
+    if len(boxes) >= ENOUGH:
+        wanted = float(config["diameter"]) / _usual_edge([boxes])
+        if not 1 / margin <= wanted / usual <= margin:
+            return Scale.nearest(wanted)
+    return Scale.nearest(usual)
+
+
+def _usual_edge(boxes: Sequence[Boxes]) -> float:
+    """The median edge in pixels of a plane, of squares of their areas."""
+    return float(np.median(np.concatenate([b.sizes[:, -2:].prod(axis=1) ** 0.5 for b in boxes])))
 
 
 def box_spec(

@@ -25,7 +25,7 @@ from napari_medai.models.settings import class_names
 from napari_medai.tasks.assembly import Layout, Position
 from napari_medai.tasks.brightness import stack_range
 from napari_medai.tasks.detection import Candidates, Detection, Grid
-from napari_medai.tasks.finders import BoxFinder, by_units
+from napari_medai.tasks.finders import BoxFinder
 from napari_medai.tasks.magnification import magnification_of
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.suitable import check_suited, loaded_net, normalised_reader
@@ -39,8 +39,6 @@ LIVE = ("threshold", "overlap", "classes")
 """Parameters that need no new run of the net."""
 LEAST_SCORE = 0.01
 LEAST_OVERLAP, MOST_OVERLAP = 0.1, 0.8
-TILE = {2: 2048, 3: 128}
-"""Edge of the tiles given to the net, in pixels as it sees them."""
 LARGEST_MAPS = 1 << 27
 """Numbers that the answers of one block hold at most."""
 
@@ -253,15 +251,12 @@ def _plane(
     grid, unit = net.grid(shape), net.unit
     edge = tuple(max(1, params.block // u) for u in unit) if params.block else _block_edge(net)
     blocks = plan_blocks(grid, size=edge, overlap=net.halo, multiple=net.multiple)
-    tile = tuple(
-        max(1, params.tile // u if params.tile else TILE[len(shape)] // n)
-        for u, n in zip(unit, net.seen, strict=True)
-    )
+    tile = tuple(max(1, params.tile // u) for u in unit) if params.tile else net.tile
     notes: dict[str, None] = {}
     parts = []
     for at, block in enumerate(blocks):
         corner = tuple(window.start for window in block.read)
-        run = predict(net, by_units(read, unit, shape, corner), block.shape, tile=tile)
+        run = predict(net, net.reader(read, shape, corner), block.shape, tile=tile)
         maps, said, net = yield from as_part(run, done=at, total=len(blocks))
         notes |= dict.fromkeys(said)
         start = [window.start for window in block.core]

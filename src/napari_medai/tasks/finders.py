@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ class BoxFinder:
 
     @property
     def sure(self) -> float:
-        return 0.6
+        return 0.55
 
     def found(
         self, plane: AxesArray, window: Window, model: Model, seen: Magnification, bright: Range
@@ -75,27 +74,9 @@ class BoxFinder:
         shape = tuple(part.stop - part.start for part in window)
         read = normalised_reader(plane, model, bright=bright, corner=corner)
         grid = net.grid(shape)
-        maps, _, _ = yield from predict(net, by_units(read, net.unit, shape), grid, tile=grid)
+        maps, _, _ = yield from predict(net, net.reader(read, shape), grid, tile=grid)
         found, pairs = distinct(net.candidates(maps, shape, least=0.5), least=0.5)
         kept = pairs.kept(threshold=0.5, overlap=0.5)
         edges = (found.corners[:, 1] - found.corners[:, 0])[kept].cpu().numpy()
         full = pi / 4 if edges.shape[1] == 2 else pi / 6
         return edges.prod(axis=1) * full, found.scores[kept].cpu().numpy()
-
-
-def by_units(
-    read: Callable[[Window], np.ndarray],
-    unit: tuple[int, ...],
-    shape: tuple[int, ...],
-    corner: tuple[int, ...] | None = None,
-) -> Callable[[Window], np.ndarray]:
-    """Reads windows that count units of so many pixels, from ``corner``, of an image of a shape."""
-    start = corner or (0,) * len(unit)
-
-    def read_units(window: Window) -> np.ndarray:
-        parts = zip(window, start, unit, shape, strict=True)
-        return read(
-            tuple(slice((c + w.start) * u, min(n, (c + w.stop) * u)) for w, c, u, n in parts)
-        )
-
-    return read_units

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
-from napari_medai.core.scale import Scale
 from napari_medai.core.steps import Steps
 from napari_medai.models.registry import own_folder
-from napari_medai.models.settings import class_names
+from napari_medai.models.settings import class_names, is_class_name
 from napari_medai.models.spec import ModelSpec
-from napari_medai.tasks.box_models import NETS, box_spec, package_boxes, sizes_of
+from napari_medai.tasks.box_models import (
+    NETS,
+    box_spec,
+    package_boxes,
+    sizes_of,
+    with_zoom,
+    zoom_of,
+)
 from napari_medai.tasks.course import check_start, continued, course_steps
 from napari_medai.tasks.pairs import FEWEST, BoxPair, common_images, named, pixels_of
 from napari_medai.tasks.train import TrainParams
@@ -57,6 +63,7 @@ class BoxCourse:
                     classes=names,
                     intensity=intensity,
                     weight=pair.weight,
+                    zoom=zoom_of(pair.boxes, self.spec.config),
                 )
             except InputError as error:
                 raise InputError(f"{pair.name}: {error}") from None
@@ -74,7 +81,6 @@ class BoxCourse:
             held_out,
             levels=built_net(*self.spec.architecture).levels,  # type: ignore[arg-type]
             classes=tuple(class_names(self.spec.config)),
-            zoom=(Scale.nearest(float(self.spec.config["zoom"])),) * self._ndim,
             channels=len(self.spec.channels_in),
             crop=(CROP[self._ndim],) * self._ndim,
         )
@@ -142,7 +148,7 @@ def train_boxes_steps(
                 f"{start.name} keeps its own classes ({', '.join(class_names(start.config))}), "
                 f"but some boxes are of the class {unknown[0]!r}; rename it, or train from nothing"
             )
-        spec = continued(name, start)
+        spec = with_zoom(continued(name, start), pairs)
     steps = course_steps(
         BoxCourse(spec),
         pairs,
@@ -176,4 +182,10 @@ def check_box_pairs(pairs: Sequence[BoxPair]) -> tuple[str, ...]:
     kinds = sorted({str(kind) for pair in pairs for kind in named(pair.boxes).kinds})
     if not kinds:
         raise InputError("none of the images has a box; draw some first")
+    for kind in kinds:
+        if not is_class_name(kind):
+            raise InputError(
+                f"a class is named {kind!r}, but names of classes have no comma and no blanks at "
+                "their ends; rename it"
+            )
     return tuple(kinds)
