@@ -39,8 +39,8 @@ lint: $(READY)
 	@$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist medai-demo nuclei-training hippocampus-training blood-cells-training .hypothesis .mypy_cache .pytest_cache \
-		.ruff_cache
+	rm -rf $(VENV) build dist medai-demo nuclei-training hippocampus-training \
+		blood-cells-training .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
