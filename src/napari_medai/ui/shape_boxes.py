@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_medai.core.boxes import usable_boxes
-from napari_medai.core.errors import InputError
 from napari_medai.io.drawn_boxes import DrawnBoxes, drawn_boxes
-from napari_medai.tasks.inside_boxes import PlacedBoxes
+from napari_medai.scripting.inside import within
 from napari_medai.ui.region import in_layer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
     from napari_medai.core.axes import AxesArray
+    from napari_medai.tasks.inside_boxes import PlacedBoxes
 
 
 def boxes_of_layer(shapes: Shapes, image: Image, axes: str) -> PlacedBoxes:
@@ -72,27 +71,6 @@ def _drawn(
         axes=axes,
         everywhere={axis: sizes[axis] for axis in lacking},
     )
-
-
-def within(drawn: DrawnBoxes | PlacedBoxes, sizes: dict[str, int]) -> PlacedBoxes:
-    """Those within the image, cut at its edges.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    usable = usable_boxes(drawn.boxes, [sizes[axis] for axis in drawn.space])
-    there = ~usable.degenerate & ~usable.outside
-    limits = np.array([sizes[axis] for axis in drawn.lead], dtype=np.int64)
-    places = drawn.places[there]
-    kept = ((places >= 0) & (places < limits)).all(axis=1)
-    if not kept.any():
-        raise InputError(
-            "none of the shapes is a box within the image; draw rectangles on it, or choose "
-            "another Shapes layer"
-        )
-    return PlacedBoxes(usable.boxes.at(kept), places[kept], drawn.lead, drawn.space)
 
 
 def _shape(image: Image) -> tuple[int, ...]:
