@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_medai.core.errors import InputError, MedaiError, RunError
     from napari_medai.core.steps import Step, finished
     from napari_medai.models.model import Model
-    from napari_medai.scripting import detect, measure, models, script, segment, train
+    from napari_medai.scripting import boxes, detect, measure, models, script, segment, train
     from napari_medai.tasks.detect import DetectParams
     from napari_medai.tasks.detection import Detection
     from napari_medai.tasks.segment import SegmentParams
@@ -55,6 +55,7 @@ _HOMES = {
     "SegmentParams": "tasks.segment",
     "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
+    "boxes": "scripting",
     "detect": "scripting",
     "finished": "core.steps",
     "measure": "scripting",
@@ -77,6 +78,7 @@ __all__ = [
     "SegmentParams",
     "Segmentation",
     "Step",
+    "boxes",
     "detect",
     "finished",
     "measure",

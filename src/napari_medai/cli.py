@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from napari_medai.commands.messages import PROGRAM, sentence, status_of, told
+from napari_medai.commands.messages import (
+    PROGRAM,
+    say_in_any_encoding,
+    sentence,
+    status_of,
+    told,
+)
 from napari_medai.core.errors import InputError
 
 COMMANDS = {
@@ -40,6 +46,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    say_in_any_encoding()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -276,6 +278,24 @@ def test_a_part_of_a_table_and_other_classes(run: Run, smears: Path, tmp_path: P
 
 
 # models, info
+
+
+def test_thousands_are_told_where_the_encoding_lacks_thin_spaces(
+    smears: Path, tmp_path: Path, box_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Output that goes to a file or a pipe on Windows."""
+    monkeypatch.setenv("MEDAI_MODELS", str(tmp_path / "own"))
+    rows = ["image,class,xmin,ymin,xmax,ymax"]
+    for plane in read_boxes_coco(tmp_path / "true.json").planes:
+        for (top, left), (bottom, right) in plane.boxes.corners + 0.5:
+            rows += [f"{plane.image},µ-ж,{left},{top},{right},{bottom}"] * 40
+    table = tmp_path / "boxes.csv"
+    table.write_text("\n".join(rows), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    learn = ["train", "detect", "--images", str(smears), "--boxes", str(table), "--device", "cpu"]
+    assert main([*learn, "--steps", "1", "--batch", "1", "--name", "mine"]) == 0
+    sys.stdout.seek(0)
+    assert "3 images with 1 080 boxes: 1 080 µ-?\n" in sys.stdout.read()
 
 
 def test_info_counts_boxes_by_class(run: Run, smears: Path, tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from napari.layers import Shapes
 from npe2 import PluginManager
 
 from napari_medai.core.errors import InputError, RunError
+from napari_medai.io.box_coco import read_boxes_coco
+from napari_medai.io.box_csv import read_boxes_csv
 from napari_medai.io.coco import read_coco
+from napari_medai.io.drawn_boxes import drawn_boxes
 from napari_medai.io.shape_layers import (
     annotations_of,
-    boxes_of_shapes,
     write_shapes_coco,
     write_shapes_csv,
 )
@@ -84,8 +87,9 @@ def test_boxes_of_a_layer_by_plane() -> None:
         axis_labels=("t", "y", "x"),
         name="found",
     )
-    (one, other), notes = boxes_of_shapes(*_given(layer))
-    assert notes == ("1 lines and paths enclose nothing and were left out",)
+    found = drawn_boxes(layer.data, layer.shape_type, layer.features, axes="TYX")
+    assert found.notes == ("1 lines and paths enclose nothing and were left out",)
+    one, other = found.planes("found")
     assert [(plane.image, plane.position) for plane in (one, other)] == [
         ("found", {"T": 2}),
         ("found", {"T": 4}),
@@ -98,7 +102,7 @@ def test_boxes_of_a_layer_by_plane() -> None:
 
 
 def test_a_layer_without_shapes_has_no_boxes() -> None:
-    assert boxes_of_shapes(*_given(Shapes(ndim=3))) == ([], ())
+    assert drawn_boxes([], [], None, axes="TYX").planes("found") == []
 
 
 def test_boxes_as_a_table(tmp_path: Path) -> None:
@@ -120,6 +124,71 @@ def test_boxes_as_a_table(tmp_path: Path) -> None:
         "score": "0.25",
         "note": "odd",
     }
+
+
+def _volumes() -> Shapes:
+    """Two boxes of volumes in two frames, and a flat one."""
+    spots = [(0, 1), (0, 2), (1, 2), (1, 3), (1, 4), (1, 0)]
+    data = [np.insert(BOX + 5 * t, 0, [[t], [z]], axis=1) for t, z in spots]
+    table = {"index": [7, 7, 7, 7, 7, 9], "class": ["a"] * 2 + ["b"] * 3 + [None], "note": range(6)}
+    labels = ("t", "z", "y", "x")
+    return Shapes(data, shape_type="rectangle", features=table, axis_labels=labels, name="found")
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_boxes_of_volumes_come_back(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"found.{ending}"
+    write, read = {
+        "csv": (write_shapes_csv, read_boxes_csv),
+        "json": (write_shapes_coco, read_boxes_coco),
+    }[ending]
+    write(str(path), *_given(_volumes()))
+    one, other = sorted(read(path).planes, key=lambda plane: plane.position["T"])
+    assert (one.position, other.position) == ({"T": 0}, {"T": 1})
+    assert one.boxes.corners.tolist() == [[[0.5, 2, 3], [2.5, 6, 9]]]
+    assert other.boxes.corners.tolist() == [
+        [[1.5, 7, 8], [4.5, 11, 14]],
+        [[-0.5, 7, 8], [0.5, 11, 14]],
+    ]
+    assert (one.boxes.kinds.tolist(), other.boxes.kinds.tolist()) == (["a"], ["b", ""])
+
+
+def test_a_table_keeps_the_index(tmp_path: Path) -> None:
+    write_shapes_csv(str(tmp_path / "a.csv"), *_given(_volumes()))
+    flat = _layer((BOX, "rectangle"), (BOX, "rectangle"), features={"index": [4, np.nan]})
+    write_shapes_csv(str(tmp_path / "b.csv"), *_given(flat))
+    rows = []
+    for name in ("a.csv", "b.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            rows.append(list(csv.DictReader(file)))
+    assert [(row["index"], row["note"]) for row in rows[0]] == [("7", "0"), ("7", "2"), ("9", "5")]
+    assert [row["index"] for row in rows[1]] == ["4", ""]
+
+
+def test_a_result_of_a_region_is_saved_in_pixels_of_the_image(tmp_path: Path) -> None:
+    window = {"T": [4, 6], "Y": [100, 200], "X": [None, 50], "C": [1, 2]}
+    record = {"source": {"axes": "CTYX", "window": window}}
+    layer = _layer(
+        (np.insert(BOX, 0, 1, axis=1), "rectangle"), metadata={"medai": record}, name="found"
+    )
+    write_shapes_csv(str(tmp_path / "a.csv"), *_given(layer))
+    write_shapes_coco(str(tmp_path / "a.json"), *_given(layer))
+    for (plane,) in (
+        read_boxes_csv(tmp_path / "a.csv").planes,
+        read_boxes_coco(tmp_path / "a.json").planes,
+    ):
+        assert plane.position == {"T": 5}
+        assert plane.boxes.corners.tolist() == [[[102, 3], [106, 9]]]
+
+
+@pytest.mark.parametrize("empty", [None, np.nan, pd.NA])
+def test_shapes_without_a_class_are_saved_without_one(empty: object, tmp_path: Path) -> None:
+    table = {"class": pd.Series(["cell", empty], dtype=object)}
+    layer = _layer((BOX, "rectangle"), (BOX, "rectangle"), features=table)
+    assert [one.kind for one in annotations_of(*_given(layer)).outlines] == ["cell", ""]
+    write_shapes_csv(str(tmp_path / "a.csv"), *_given(layer))
+    (plane,) = read_boxes_csv(tmp_path / "a.csv").planes
+    assert plane.boxes.kinds.tolist() == ["cell", ""]
 
 
 def test_an_empty_layer_is_an_empty_table(tmp_path: Path) -> None:

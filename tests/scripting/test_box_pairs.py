@@ -18,6 +18,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.steps import finished
 from napari_medai.scripting.box_pairs import box_pairs
 from napari_medai.tasks.detect import DetectParams, detect_steps
+from napari_medai.tasks.label_boxes import boxes_of_labels
+from napari_medai.ui.box_layers import shapes_layer
+from napari_medai.ui.layers import array_from_layer, place_of
 
 PLANE = np.zeros((20, 30), np.uint8)
 BOX = [[2.5, 3.5], [2.5, 9.5], [7.5, 9.5], [7.5, 3.5]]
@@ -73,7 +76,7 @@ def test_shapes_are_found_where_the_image_lies() -> None:
     image = Image(PLANE, scale=(2, 4), translate=(10, 20))
     world = np.array(BOX) * (2, 4) + (10, 20)
     pairs, _ = box_pairs([image], [Shapes([world], shape_type="rectangle")])
-    assert np.allclose(pairs[0].boxes.corners, CORNERS, atol=1e-5)
+    np.testing.assert_allclose(pairs[0].boxes.corners, CORNERS, atol=1e-5)
 
 
 def test_frames_of_a_movie_are_images_of_one_source() -> None:
@@ -106,6 +109,58 @@ def test_boxes_of_volumes() -> None:
     assert [kinds for _, _, kinds in told(pairs)] == [["object"], ["node"], ["object"]]
     with pytest.raises(InputError, match="have no feature 'index'"):
         box_pairs([volume], [Shapes(slices, shape_type="rectangle")])
+
+
+def test_the_index_of_an_object_counts_in_its_own_frame() -> None:
+    film = np.zeros((2, 6, 40, 40), np.uint8)
+    drawn = np.zeros(film.shape, int)
+    drawn[0, 1:3, 5:15, 5:15] = 1
+    drawn[1, 2:5, 25:35, 25:35] = 1
+    source = Image(film, axis_labels=("t", "z", "y", "x"), name="film")
+    layer = Labels(drawn, axis_labels=("t", "z", "y", "x"))
+    shapes = shapes_layer(boxes_of_labels(array_from_layer(layer), {}), place_of(layer))
+    pairs, _ = box_pairs([source], [shapes])
+    assert [(name, found) for name, found, _ in told(pairs)] == [
+        ("film, t 0", [[[0.5, 4.5, 4.5], [2.5, 14.5, 14.5]]]),
+        ("film, t 1", [[[1.5, 24.5, 24.5], [4.5, 34.5, 34.5]]]),
+    ]
+
+
+def test_a_rectangle_without_an_index_is_an_object_of_its_own() -> None:
+    slices = [np.insert(np.array(BOX), 0, z, axis=1) for z in (1, 2, 4)]
+    kinds = pd.Series(["node", "node", np.nan], dtype=object)
+    table = {"index": [4, 4, np.nan], "class": kinds}
+    shapes = Shapes(slices, shape_type="rectangle", features=table)
+    pairs, _ = box_pairs([np.zeros((6, 20, 30), np.uint8)], [shapes])
+    ((_, found, names),) = told(pairs)
+    assert [(low[0], high[0]) for low, high in found] == [(0.5, 2.5), (3.5, 4.5)]
+    assert names == ["node", "object"]
+
+
+def test_fields_without_a_value_are_no_class() -> None:
+    two = labels()
+    two[15:18, 20:25] = 7
+    table = pd.DataFrame({"index": [7, np.nan, 5], "class": [None, "odd", "RBC"]})
+    shapes = Shapes([BOX], features={"class": pd.Series([pd.NA], dtype="string")})
+    pairs, _ = box_pairs([PLANE, PLANE], [Labels(two, features=table), shapes])
+    assert [kinds for _, _, kinds in told(pairs)] == [["RBC", "object"], ["object"]]
+
+
+def test_shapes_may_have_other_units_than_their_image() -> None:
+    image = Image(PLANE, scale=(2, 4), translate=(10, 20), units="um")
+    world = (np.array(BOX) * (2, 4) + (10, 20)) * 1000
+    pairs, _ = box_pairs([image], [Shapes([world], shape_type="rectangle", units="nm")])
+    np.testing.assert_allclose(pairs[0].boxes.corners, CORNERS, atol=1e-4)
+
+
+def test_flat_shapes_stand_for_all_frames_and_slices() -> None:
+    film = Image(np.stack([PLANE] * 2), axis_labels=("t", "y", "x"), name="film")
+    for image in (film, AxesArray(film.data, "TYX")):
+        pairs, notes = box_pairs([image], [Shapes([BOX])])
+        assert [found for _, found, _ in told(pairs)] == [CORNERS] * 2
+        assert notes == ()
+    pairs, _ = box_pairs([np.stack([PLANE] * 4)], [Shapes([BOX])])
+    assert told(pairs)[0][1] == [[[-0.5, 2.5, 3.5], [3.5, 7.5, 9.5]]]
 
 
 def test_boxes_of_no_use_are_told_and_left_out() -> None:
@@ -144,7 +199,7 @@ def test_a_table_of_files(tmp_path: Path) -> None:
         ([PLANE], [np.zeros((4, 5))], "numbers \\(n, 4\\) of top, left, bottom, right"),
         ([PLANE], [Labels(np.zeros((5, 5), int))], "has shape|have shape \\(5, 5\\)"),
         ([PLANE], [Boxes.of([], ndim=3)], "have 3 axes, but it has 2"),
-        ([np.stack([PLANE] * 2)], [Shapes([BOX], name="flat")], "'flat' have 2 axes"),
+        ([PLANE], [Shapes([np.insert(BOX, 0, 1, axis=1)], name="deep")], "'deep' have 3 axes"),
         ("nowhere", [PLANE], "two folders, or two lists"),
     ],
 )

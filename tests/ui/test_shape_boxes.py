@@ -69,6 +69,36 @@ def test_stacks_of_rectangles_are_boxes_of_volumes_again() -> None:
     np.testing.assert_array_equal(found.places, made.places)
 
 
+def test_boxes_of_frames_stay_those_of_their_frame() -> None:
+    drawn = [np.insert(rectangle(2, 3, 6, 9), 0, [[t], [z]], axis=1) for t, z in ((0, 1), (1, 2))]
+    shapes = Shapes([*drawn, drawn[1] + (0, 1, 0, 0)], features={"index": [1, 1, 1]})
+    found = boxes_of_layer(shapes, Image(np.zeros((2, 6, 20, 30))), "TZYX")
+    assert found.boxes.corners[:, :, 0].tolist() == [[0.5, 1.5], [1.5, 3.5]]
+    assert found.places.tolist() == [[0], [1]]
+
+
+def test_a_rectangle_more_makes_no_volumes_of_planes() -> None:
+    """napari gives a new shape the features of the last one."""
+    image = Image(np.zeros((6, 20, 30)))
+    drawn = [np.insert(rectangle(2, 3, 6, 9 + z), 0, z, axis=1) for z in (1, 2, 4)]
+    shapes = Shapes(drawn, features={"index": [1, 2, 2]})
+    found = boxes_of_layer(shapes, image, "ZYX")
+    assert (found.lead, found.places.tolist()) == ("Z", [[1], [2], [4]])
+    copied = [*drawn, drawn[-1] + (1, 0, 0)]
+    shapes = Shapes(copied, features={"index": [1, 2, 3, 3], "z": [1, 2, 4, 4]})
+    found = boxes_of_layer(shapes, image, "ZYX")
+    assert (found.lead, found.places.tolist()) == ("Z", [[1], [2], [4], [5]])
+
+
+def test_a_rotated_ellipse_has_the_box_of_its_outline() -> None:
+    turned = np.array([[0, 10], [10, 20], [20, 10], [10, 0]], dtype=float)
+    found = boxes_of_layer(Shapes([turned], shape_type="ellipse"), Image(np.zeros((40, 40))), "YX")
+    half = 50**0.5
+    np.testing.assert_allclose(
+        found.boxes.corners[0], [[10 - half] * 2, [10 + half] * 2], atol=0.02
+    )
+
+
 @pytest.mark.parametrize("name", ["fluorescence-256", "histology"])
 def test_known_nuclei_are_found_in_their_boxes(name: str) -> None:
     """Labels to boxes, and boxes to labels: a real image, the shipped model."""

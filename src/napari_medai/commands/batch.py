@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,7 +70,8 @@ class Task:
     """What differs between the commands.
 
     ``model`` is the one taken where none is named, ``out`` what is said of ``--out``; ``check``
-    refuses parameters that a model cannot work with.
+    refuses parameters that a model cannot work with. ``how`` is what the records of its results
+    say beside model and parameters.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Task:
     out: str
     written_steps: WrittenSteps
     check: Callable[[Any, Model], object] = lambda params, model: None
+    how: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,8 @@ class Batch:
     debug: bool = False
 
     def wanted(self, source: Path) -> dict[str, Any]:
-        return wanted_record(
-            source, self.model, suited(self.params, self.model.decoder), self.options
-        )
+        parameters = suited(self.params, self.model.decoder)
+        return wanted_record(source, self.model, parameters, self.options) | dict(self.task.how)
 
 
 def add_arguments(parser: argparse.ArgumentParser, task: Task) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medai.commands.inside import BoxesInFile
 from napari_medai.commands.label_files import ZARR, labels_of, write_label_file
 from napari_medai.commands.outputs import Outputs, staged, write_record, writing
 from napari_medai.commands.pictures import plane_at
@@ -21,6 +22,7 @@ from napari_medai.io.results import write_features_csv, write_overlay_png
 from napari_medai.models.model import Model
 from napari_medai.models.settings import CLASSES
 from napari_medai.tasks import assembly
+from napari_medai.tasks.inside_boxes import segment_inside_steps
 from napari_medai.tasks.segment import SegmentParams, segment_steps
 from napari_medai.tasks.segmentation import Segmentation
 
@@ -38,15 +40,16 @@ def written_labels_steps(
     notes: Mapping[str, Any],
     overlay: bool = False,
     overwrite: bool = False,
+    inside: BoxesInFile | None = None,
 ) -> Steps[Segmentation]:
-    """Segment an image and write what was found, all of it or nothing.
+    """Segment an image, or what lies ``inside`` boxes, and write it, all or nothing.
 
     Labels are written in the format that the image came in. ``notes`` are added to the record.
     Labels too large for memory, or of more axes than OME-TIFF has, go to OME-Zarr.
     """
     array = image.image
     with staged(outputs, overwrite=overwrite) as new:
-        if _is_large(array, 1 if model.decoder == CLASSES else 4):
+        if inside is None and _is_large(array, 1 if model.decoder == CLASSES else 4):
             zarr = new.at(STEM + ZARR)
             store = zarr / FINEST
             result = yield from segment_steps(array, model, params, out=store)
@@ -54,7 +57,17 @@ def written_labels_steps(
             with writing(new):
                 finish_labels(zarr, labels_of(result, image, zarr.stem))
         else:
-            result = yield from segment_steps(array, model, params)
+            result = yield from (
+                segment_steps(array, model, params)
+                if inside is None
+                else segment_inside_steps(
+                    array,
+                    model,
+                    params,
+                    inside.placed(outputs.source, array),
+                    single=inside.single,
+                )
+            )
             labels = result.labels
             said = write_label_file(new.at(STEM), result, image, outputs.source)
             result = replace(result, notes=(*result.notes, *said))

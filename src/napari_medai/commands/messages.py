@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
+from io import TextIOWrapper
 
 from napari_medai.core.errors import InputError, MedaiError
+from napari_medai.core.words import THIN_SPACE
 
 PROGRAM = "napari-medai"
+
+
+def say_in_any_encoding() -> None:
+    """Let no output fail for a letter that its encoding lacks, as those of Windows lack many.
+
+    Thin spaces become spaces, other letters question marks.
+    """
+    codecs.register_error(PROGRAM, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
+            stream.reconfigure(errors=PROGRAM)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(" " if letter == THIN_SPACE else "?" for letter in lacking), error.end
 
 
 def sentence(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from napari_medai.core.boxes import Boxes, usable_boxes
 from napari_medai.core.errors import InputError
 from napari_medai.io.box_coco import read_boxes_coco
 from napari_medai.io.box_csv import read_boxes_csv
-from napari_medai.io.box_notes import counted, named, skipped_notes
+from napari_medai.io.box_notes import counted, counted_files, skipped_notes
 from napari_medai.io.box_plane import BoxFile, BoxPlane
 from napari_medai.io.image_index import ImageIndex
 from napari_medai.io.voc import read_voc, xml_files
@@ -67,10 +67,12 @@ def read_annotated(
         notes.append(f"cut {counted(cut, 'box')} at the edges of images, beyond which they reached")
     silent = _silent(index, paths, file)
     if silent and file.silent_is_empty:
-        notes.append(f"took {named(silent, 'image')} without a label file to have no objects")
+        notes.append(
+            f"took {counted_files(silent, 'image')} without a label file to have no objects"
+        )
         annotated += [_empty(path, index, source) for path in silent]
     elif silent:
-        notes.append(f"left out {named(silent, 'image')} that {source.name} does not name")
+        notes.append(f"left out {counted_files(silent, 'image')} that {source.name} does not name")
     order = {path: at for at, path in enumerate(index.paths)}
     annotated.sort(key=lambda one: (order[one.path], *one.position.values()))
     return annotated, tuple(notes)
@@ -189,7 +191,11 @@ def _odd_sizes(planes: Sequence[BoxPlane], paths: Sequence[Path], index: ImageIn
         if plane.size is not None and plane.size != known:
             odd.append(path)
     odd = list(dict.fromkeys(odd))
-    return [f"found {named(odd, 'image')} of another size than the annotations say"] if odd else []
+    return (
+        [f"found {counted_files(odd, 'image')} of another size than the annotations say"]
+        if odd
+        else []
+    )
 
 
 def _silent(index: ImageIndex, paths: Sequence[Path], file: BoxFile) -> list[Path]:

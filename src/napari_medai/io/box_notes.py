@@ -36,7 +36,7 @@ def skipped_notes(used: Mapping[BoxPlane, UsableBoxes]) -> list[str]:
     return notes
 
 
-def named(paths: Sequence[Path], what: str) -> str:
+def counted_files(paths: Sequence[Path], what: str) -> str:
     """``3 images (a.png, b.png, c.png)``, the first few by name."""
     some = ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
     return f"{counted(len(paths), what)} ({some})"

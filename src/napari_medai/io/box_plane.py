@@ -139,20 +139,42 @@ def sureness(given: Any) -> float:
 
 
 def class_name(given: Any) -> str:
-    """The name of a class as text.
+    """The name of a class as text, empty where a table has none (None, NaN).
 
     Raises
     ------
     InputError
         If it is too long to be one.
     """
-    name = str(given)
+    name = "" if missing(given) else str(given)
     if len(name) > LONGEST_NAME:
         raise InputError(
             f"the class {name[:20]!r}... has {len(name)} letters, and names have up to "
             f"{LONGEST_NAME}"
         )
     return name
+
+
+def label_classes(table: Any) -> dict[int, str]:
+    """The class of each label, of a table with the columns ``index`` and ``class``.
+
+    Rows without a label or a class are passed over; a table without these columns has none.
+    """
+    if table is None or not {"index", "class"} <= set(table):
+        return {}
+    pairs = zip(table["index"], table["class"], strict=True)
+    return {
+        int(at): class_name(kind) for at, kind in pairs if not missing(at) and not missing(kind)
+    }
+
+
+def missing(given: Any) -> bool:
+    """Whether a field of a table is empty: None, NaN, or what pandas has for it."""
+    if isinstance(given, str):
+        return False
+    import pandas as pd
+
+    return given is None or bool(pd.isna(given))
 
 
 def corners_of_edges(edges: Any) -> np.ndarray:

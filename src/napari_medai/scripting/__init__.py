@@ -5,7 +5,7 @@ No Qt is needed: everything works without a screen, with napari's layers alone.
 
 from __future__ import annotations
 
-from napari_medai.scripting.layers import detect, measure, models, script, segment
+from napari_medai.scripting.layers import boxes, detect, measure, models, script, segment
 from napari_medai.scripting.training import train
 
-__all__ = ["detect", "measure", "models", "script", "segment", "train"]
+__all__ = ["boxes", "detect", "measure", "models", "script", "segment", "train"]

@@ -12,8 +12,8 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
 from napari_medai.core.boxes import Boxes, label_boxes
 from napari_medai.core.errors import InputError
-from napari_medai.io.box_plane import BoxPlane
-from napari_medai.io.shape_layers import boxes_of_shapes
+from napari_medai.io.box_plane import BoxPlane, label_classes
+from napari_medai.io.drawn_boxes import drawn_boxes
 from napari_medai.scripting.sources import finest, is_layer
 
 
@@ -52,81 +52,40 @@ def box_planes(
 def _of_shapes(
     layer: Any, source: Any, image: AxesArray, *, name: str
 ) -> tuple[list[BoxPlane], list[str]]:
-    axes = _order(image)
-    attributes = {
-        "name": name,
-        "shape_type": list(layer.shape_type),
-        "features": layer.features,
-        "axis_labels": tuple(axes.lower()),
-    }
-    data = list(_in_pixels(layer, source, image))
-    if "Z" in axes:
-        planes, said = _solid(data, attributes, layer.name)
+    from napari_medai.ui.shape_boxes import outlines_on, padded_outlines
+
+    own = source.ndim if is_layer(source) else len(image.axes.replace(CHANNEL, ""))
+    if layer.ndim > own:
+        raise InputError(
+            f"the shapes of {layer.name!r} have {layer.ndim} axes, but their image has {own}; draw "
+            "them in the same axes"
+        )
+    if is_layer(source):
+        outlines, axes = outlines_on(layer, source), image.axes[:own]
     else:
-        planes, said = boxes_of_shapes(data, attributes)
-    notes = list(said)
+        outlines, axes = padded_outlines(layer, image)
+    lacking = axes[: own - layer.ndim]
+    volumes = "Z" in image.space
+    if outlines and volumes and "Z" not in lacking and "index" not in layer.features:
+        raise InputError(
+            f"the shapes of {layer.name!r} lie in a volume and have no feature 'index' that tells "
+            "which are of one object; give a Labels layer, or single planes as images"
+        )
+    drawn = drawn_boxes(
+        outlines,
+        layer.shape_type,
+        layer.features,
+        axes=axes,
+        everywhere={axis: image.sizes[axis] for axis in lacking},
+        volumes=volumes,
+    )
+    planes, notes = drawn.planes(name), list(drawn.notes)
     frames = int(np.prod([image.sizes[axis] for axis in image.series]))
     if image.series and len(planes) < frames:
         notes.append(f"{frames - len(planes)} of {frames} frames of {name} have no shape; left out")
     if not image.series and not planes:
         planes = [BoxPlane(name, Boxes.of([], ndim=len(image.space)))]
     return [_told(plane, layer.name) for plane in planes], notes
-
-
-def _solid(
-    data: list[np.ndarray], attributes: dict[str, Any], layer: str
-) -> tuple[list[BoxPlane], tuple[str, ...]]:
-    """Boxes of volumes: the rectangles that share an ``index``, one a slice."""
-    table = attributes["features"]
-    if data and "index" not in table:
-        raise InputError(
-            f"the shapes of {layer!r} lie in a volume and have no feature 'index' that tells which "
-            "are of one object; give a Labels layer, or single planes as images"
-        )
-    found: dict[tuple[tuple[str, int], ...], list[tuple[np.ndarray, str]]] = {}
-    notes: dict[str, None] = {}
-    indices = np.asarray(table["index"]) if data else np.array([])
-    for index in dict.fromkeys(indices.tolist()):
-        own = np.flatnonzero(indices == index)
-        part = attributes | {
-            "shape_type": [attributes["shape_type"][at] for at in own],
-            "features": table.iloc[own],
-        }
-        planes, said = boxes_of_shapes([data[at] for at in own], part)
-        notes |= dict.fromkeys(said)
-        if not planes:
-            continue
-        depths = [plane.position["Z"] for plane in planes]
-        corners = np.concatenate([plane.boxes.corners for plane in planes])
-        low = [min(depths) - 0.5, *corners[:, 0].min(axis=0)]
-        high = [max(depths) + 0.5, *corners[:, 1].max(axis=0)]
-        rest = tuple((a, at) for a, at in planes[0].position.items() if a != "Z")
-        kind = str(planes[0].boxes.kinds[0])
-        found.setdefault(rest, []).append((np.array([low, high]), kind))
-    planes = []
-    for position, solids in sorted(found.items()):
-        boxes = Boxes.of([one for one, _ in solids], [kind for _, kind in solids])
-        rows = [f"object {number}" for number in range(1, len(boxes) + 1)]
-        planes.append(BoxPlane(attributes["name"], boxes, dict(position), rows=rows))
-    return planes, tuple(notes)
-
-
-def _in_pixels(layer: Any, source: Any, image: AxesArray) -> Iterator[np.ndarray]:
-    """The corners of each shape in pixels of the image, along the axes of `_order`."""
-    own = source.ndim if is_layer(source) else len(image.axes.replace(CHANNEL, ""))
-    if layer.ndim != own:
-        raise InputError(
-            f"the shapes of {layer.name!r} have {layer.ndim} axes, but their image has {own}; draw "
-            "them in the same axes"
-        )
-    letters = image.axes[:own] if is_layer(source) else image.axes.replace(CHANNEL, "")
-    kept = [letters.index(axis) for axis in _order(image)]
-    for points in layer.data:
-        places = np.asarray(points, dtype=float)
-        if is_layer(source):
-            world = [layer.data_to_world(point) for point in places]
-            places = np.array([source.world_to_data(point) for point in world])
-        yield places.reshape(-1, own)[:, kept]
 
 
 def _of_labels(
@@ -139,11 +98,7 @@ def _of_labels(
             f"the labels of {name} have shape {tuple(values.shape)}, but its image has {shape}; "
             "give labels of the same size"
         )
-    kinds: dict[int, str] = {}
-    if table is not None and {"index", "class"} <= set(table.columns):
-        kinds = {
-            int(at): str(kind) for at, kind in zip(table["index"], table["class"], strict=True)
-        }
+    kinds = label_classes(table)
     in_image = [axis for axis in axes if axis in image.space]
     usual = [in_image.index(axis) for axis in SPACE if axis in in_image]
     for position in image.positions(image.series):
@@ -154,11 +109,6 @@ def _of_labels(
         rows = [f"label {number}" for number in numbers]
         own = Boxes.of(boxes.corners, named, ndim=boxes.ndim)
         yield _told(BoxPlane(name, own, position, rows=rows), name)
-
-
-def _order(image: AxesArray) -> str:
-    """The axes of an image without ``C``, those of space last and in their usual order."""
-    return image.series + "".join(axis for axis in SPACE if axis in image.space)
 
 
 def _numbered(values: np.ndarray) -> np.ndarray:

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_medai.core.axes import AxesArray
+from napari_medai.core.errors import InputError
 from napari_medai.core.fields import checked_params, left_out
 from napari_medai.core.words import digits
+from napari_medai.io.box_plane import label_classes
 from napari_medai.io.calibration import Scale, Units
 from napari_medai.models.settings import class_names
+from napari_medai.scripting.inside import placed_boxes
 from napari_medai.scripting.sources import (
     Subject,
+    array_of,
     drained,
     is_layer,
     model_for,
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from napari_medai.models.model import Model
-    from napari_medai.tasks.detection import Detection
 
 
 def segment(
@@ -38,6 +42,8 @@ def segment(
     window: Mapping[str, Any] | None = None,
     channel: int | None = None,
     out: str | Path | None = None,
+    inside: Any = None,
+    single: bool = True,
     **params: Any,
 ) -> Labels:
     """Find the objects or classes in an image; a new Labels layer with features and a record.
@@ -60,6 +66,12 @@ def segment(
         The one to work on, counted from 0, of an image with several.
     out
         A folder to be made for the labels (zarr), for results larger than memory.
+    inside
+        The boxes to segment in, and nothing else: a Shapes layer, as `detect` and `boxes` give
+        it, a Labels layer, `napari_medai.core.boxes.Boxes`, or numbers (n, 4) of top, left,
+        bottom, right. The features tell the ``box`` of each object, its class and its score.
+    single
+        Each of those boxes holds one object; otherwise all that lie in it by half or more.
     **params
         The fields of `napari_medai.SegmentParams`: ``threshold``, ``min_size``, ``diameter`` for
         objects, ``mirror`` for classes, ...
@@ -69,6 +81,7 @@ def segment(
     InputError
         If something does not fit; its text says what to do.
     """
+    from napari_medai.tasks.inside_boxes import segment_inside_steps
     from napari_medai.tasks.segment import SegmentParams, segment_steps
     from napari_medai.ui.layers import labels_layer
 
@@ -77,8 +90,18 @@ def segment(
     if note := left_out(chosen, found.decoder, model=found.name):
         warnings.warn(note, stacklevel=2)
     subject = Subject.of(image, axes=axes, scale=scale, units=units, window=window, channel=channel)
-    folder = None if out is None else Path(out)
-    result = drained(segment_steps(subject.image, found, chosen, out=folder))
+    if inside is None:
+        folder = None if out is None else Path(out)
+        steps = segment_steps(subject.image, found, chosen, out=folder)
+    else:
+        if window or out is not None:
+            raise InputError(
+                "inside boxes, the whole image is looked at and labels are in memory; "
+                f"remove {'window' if window else 'out'}="
+            )
+        placed = placed_boxes(inside, subject)
+        steps = segment_inside_steps(subject.image, found, chosen, placed, single=single)
+    result = drained(steps)
     for note in result.notes:
         warnings.warn(note, stacklevel=2)
     return labels_layer(result, subject.source, axes=subject.axes, window=subject.window)
@@ -118,7 +141,7 @@ def detect(
         If something does not fit; its text says what to do.
     """
     from napari_medai.tasks.detect import DetectParams, detect_steps
-    from napari_medai.ui.box_layers import MOST_SHAPES, points_layer, shapes_layer
+    from napari_medai.ui.box_layers import MOST_SHAPES, points_layer, rectangle_count, shapes_layer
 
     chosen = checked_params(DetectParams, {"classes": _joined(classes), **params})
     found = model_for("detect", model)
@@ -128,14 +151,55 @@ def detect(
     notes = list(result.notes)
     if not result.count:
         notes.append("no objects were found; a lower threshold finds more")
-    if not points and (drawn := _rectangles(result)) > MOST_SHAPES:
-        notes.append(
-            f"{digits(drawn)} rectangles are slow to draw; points=True gives a Points layer"
-        )
+    if not points and (drawn := rectangle_count(result)) > MOST_SHAPES:
+        notes.append(f"{_slow(drawn)}; points=True gives a Points layer")
     for note in notes:
         warnings.warn(note, stacklevel=2)
     layer = points_layer if points else shapes_layer
     return layer(result, subject.source, axes=subject.axes, window=subject.window)
+
+
+def boxes(
+    labels: Any,
+    *,
+    axes: str | None = None,
+    scale: Scale | None = None,
+    units: Units | None = None,
+) -> Shapes:
+    """Draw the boxes around labels; a new Shapes layer, whose feature ``index`` is the label.
+
+    Parameters
+    ----------
+    labels
+        A napari labels layer, whose place in the world the result takes and whose features give
+        the ``class``, or an array of whole numbers, with ``axes``, ``scale`` and ``units`` as of
+        `segment`.
+
+    Raises
+    ------
+    InputError
+        If they are no labels; its text says what to do.
+    """
+    from napari_medai.tasks.label_boxes import boxes_of_labels
+    from napari_medai.ui.box_layers import MOST_SHAPES, rectangle_count, shapes_layer
+    from napari_medai.ui.layers import place_of
+
+    axes = axes.upper() if axes else None
+    source = source_of(labels, axes=axes, scale=scale, units=units, kind="Labels")
+    array = array_of(source, axes)
+    if array.data.dtype.kind == "b":
+        raise InputError(
+            "a mask does not tell its objects apart; number them first, with skimage.measure.label"
+        )
+    result = boxes_of_labels(array, label_classes(source.features) if is_layer(source) else {})
+    if not result.count:
+        warnings.warn("there are no labels to draw boxes around", stacklevel=2)
+    if (drawn := rectangle_count(result)) > MOST_SHAPES:
+        warnings.warn(_slow(drawn), stacklevel=2)
+    place = place_of(source, axes=None if isinstance(source, AxesArray) else axes)
+    layer = shapes_layer(result, place)
+    layer.name = f"{place.name} boxes".strip()
+    return layer
 
 
 def measure(
@@ -199,8 +263,5 @@ def _joined(classes: str | Sequence[str]) -> str:
     return classes if isinstance(classes, str) else ",".join(str(name) for name in classes)
 
 
-def _rectangles(result: Detection) -> int:
-    """How many a Shapes layer has: one a box, or a slice of it in volumes."""
-    if result.boxes.ndim == 2:
-        return result.count
-    return int(result.boxes.sizes[:, 0].clip(min=1).sum())
+def _slow(drawn: int) -> str:
+    return f"{digits(drawn)} rectangles are slow to draw"
