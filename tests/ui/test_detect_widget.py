@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,11 +16,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.steps import Step, Steps, finished
 from napari_medai.tasks.detect import DetectParams
 from napari_medai.ui import box_layers, device, engine
 from napari_medai.ui.detect import DetectWidget
-from napari_medai.ui.live_boxes import Kind, Show
+from napari_medai.ui.live_boxes import Kind, Show, live_boxes_steps, viewed_again
 from napari_medai.ui.script import script
 from napari_medai.ui.settings import settings_path
 
@@ -201,6 +202,49 @@ def test_new_boxes_come_in_parts(
     assert max(np.diff([few, *sizes])) == 2
 
 
+@pytest.mark.parametrize("end", ["source removed", "new run", "edited"])
+def test_an_update_that_ends_half_way_tells_what_is_there(
+    qtbot: Any,
+    make: Make,
+    viewer: ViewerModel,
+    picture: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    box_model: Any,
+    end: str,
+) -> None:
+    monkeypatch.setattr("napari_medai.ui.box_updates.PART", 2)
+    image = viewer.add_image(picture)
+    widget = make()
+    widget.params.widgets["threshold"].value = 0.9
+    run(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    few, live = len(layer.data), widget._live
+    assert live is not None
+    source, params = widget.source.source(), DetectParams(threshold=0.02)
+    other = finished(live_boxes_steps(source, box_model, params, Show.BOXES))
+    widget.updates.show(*viewed_again(live, params, Show.BOXES))
+    widget.updates._go_on()
+    assert widget.updates.busy
+    if end == "source removed":
+        viewer.layers.remove(image)
+    elif end == "new run":
+        widget._finish(source, (), other, 1.0)
+    else:
+        layer.remove([0])
+    settle(qtbot, widget)
+    there = few + 2 - (end == "edited")
+    assert len(layer.data) == there
+    assert layer.features["index"].is_unique
+    heights = [float(np.ptp(box[:, 0])) for box in layer.data]
+    assert layer.features["height"].tolist() == pytest.approx(heights, abs=1e-3)
+    scores = engine.rethresholded(live.result, params).boxes.scores
+    assert set(layer.features["score"].tolist()) <= set(scores.tolist())
+    made = layer.metadata["medai"]
+    assert made["parameters"]["threshold"] == 0.02
+    assert made["found"]["count"] == few + 2
+    assert made["found"]["not_shown"] == len(scores) - few - 2
+
+
 def test_classes_are_turned_off(
     qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray
 ) -> None:
@@ -223,6 +267,11 @@ def test_classes_are_turned_off(
     text = QApplication.clipboard().text()
     assert "medai.detect(" in text
     assert "classes=''" in text
+    assert "points" not in text
+    widget.show_as.setCurrentText("points")
+    widget.params.widgets["diameter"].value = 12
+    widget.copy_button.click()
+    assert "    points=True,\n" in QApplication.clipboard().text()  # what the form says
     compile(text, "script", "exec")
 
 
@@ -373,6 +422,9 @@ def test_points_follow_sliders_in_their_layer(
     turn(widget, 1, on=False)
     settle(qtbot, widget)
     assert viewer.layers[-1] is points
+    assert "    points=True,\n" in script(points)
+    widget.copy_button.click()
+    assert "    points=True,\n" in QApplication.clipboard().text()
     assert points.features["class"].tolist() == ["disc"] * 5
     assert len({tuple(colour) for colour in points.face_color}) == 1
 
@@ -493,6 +545,57 @@ def test_a_slider_moved_while_running_is_followed_afterwards(
     assert (layer.features["score"] >= 0.97).all()
 
 
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_a_slider_moved_during_a_run_without_a_result_is_followed(
+    qtbot: Any,
+    make: Make,
+    viewer: ViewerModel,
+    picture: np.ndarray,
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+) -> None:
+    viewer.add_image(picture)
+    widget = make()
+    run(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    value = middle_score(layer)
+
+    def fail(*_: Any) -> Steps[Any]:
+        yield Step(0, 0)
+        assert gate.wait(10)
+        raise InputError("the image is empty; open another")
+
+    if end == "failed":
+        monkeypatch.setattr(engine, "detect_steps", fail)
+    gate.clear()
+    widget.run_button.click()
+    widget.params.widgets["threshold"].value = value
+    if end == "cancelled":
+        widget.cancel_button.click()
+    gate.set()
+    settle(qtbot, widget)
+    assert shapes_of(viewer) == [layer]
+    assert layer.metadata["medai"]["parameters"]["threshold"] == value
+    assert 0 < len(layer.data) < 8
+
+
+def test_another_way_to_show_boxes_chosen_during_a_run_is_followed(
+    qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray, gate: threading.Event
+) -> None:
+    viewer.add_image(picture)
+    widget = make()
+    widget.show_as.setCurrentText("points")
+    gate.clear()
+    widget.run_button.click()
+    widget.show_as.setCurrentText("boxes")
+    gate.set()
+    settle(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    assert len(layer.data) == 8
+    assert not [one for one in viewer.layers if isinstance(one, Points)]
+
+
 def test_settings_are_remembered(
     qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray
 ) -> None:
@@ -534,7 +637,7 @@ def test_boxes_of_volumes_are_stacks_and_centres(
 
     def steps(*_: Any) -> Steps[Any]:
         yield Step(0, 0)
-        record = {**found.record, "parameters": {}, "model": "cells"}
+        record = {**found.record, "parameters": asdict(DetectParams()), "model": "cells"}
         record["image"] = {**record["image"], "units": {}}
         return found.__class__(
             found.boxes, found.places, found.features, record, found.candidates,

@@ -114,8 +114,13 @@ def points_layer(
         size=max(1.0, float(np.median(edges)) / 3 if len(edges) else 10.0),
         border_width=0,
         **({"face_color": drawn.colours} if len(drawn.rows) else {}),
-        **_described(result, place, drawn),
+        **_described(result, place, drawn, points=True),
     )
+
+
+def record_of(result: Detection, place: Place, *, points: bool = False) -> dict[str, Any]:
+    """How the boxes of a layer were made, and from what; whether they are shown as points."""
+    return placed_record(result.record, place) | ({"points": True} if points else {})
 
 
 def _text(result: Detection, *, shown: bool) -> dict[str, Any]:
@@ -192,12 +197,14 @@ def _drawn(result: Detection, rows: np.ndarray, data: np.ndarray) -> Drawn:
     return Drawn(data, rows, np.asarray(colours)[kinds[rows]], pd.DataFrame(features))
 
 
-def _described(result: Detection, place: Place, drawn: Drawn) -> dict[str, Any]:
+def _described(
+    result: Detection, place: Place, drawn: Drawn, *, points: bool = False
+) -> dict[str, Any]:
     return {
         "name": f"{place.name} {model_name(result.record)}".strip(),
         "features": drawn.features,
         "metadata": {
-            "medai": placed_record(result.record, place),
+            "medai": record_of(result, place, points=points),
             **({SOURCE: place.path} if place.path else {}),
         },
         **place.arguments(layer_axes_of(result, place)),

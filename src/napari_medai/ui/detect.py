@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 WIDGET = "detect"
 SLIDERS = ("threshold", "overlap")
-LIVE = (*SLIDERS, "classes")
 
 
 class DetectWidget(QWidget):
@@ -62,6 +61,7 @@ class DetectWidget(QWidget):
         self.copy_button.clicked.connect(self.copy_script)
         self.tables.told.connect(self.status.setText)
         self.work.changed.connect(self._enable)
+        self.work.ended.connect(self._catch_up)
         self._recall()
         self._enable()
 
@@ -118,11 +118,15 @@ class DetectWidget(QWidget):
                 "the result lies where it was."
             )
             self._let_go(source.layer)
-        elif any(getattr(self._params(), key) != getattr(live.params, key) for key in LIVE):
-            self._follow()  # moved meanwhile
         self.notes.setText("\n".join(notes))
 
     # Sliders, classes, layers
+
+    def _catch_up(self) -> None:
+        """Follow what was moved while something ran."""
+        live = self._live
+        if live is not None and not live.edited and not live.shows(self._params(), self._show()):
+            self._follow()
 
     def _follow_slider(self, name: str) -> None:
         if name in SLIDERS:
@@ -140,7 +144,7 @@ class DetectWidget(QWidget):
             self.status.setText(live.problem)
             return
         now = self._params()
-        params = replace(live.params, **{key: getattr(now, key) for key in LIVE})
+        params = replace(live.params, **{key: getattr(now, key) for key in engine.detect_live()})
         self._choosing.request(partial(viewed_again, live, params, self._show()))
 
     def _show_chosen(self, outcome: Outcome[Any]) -> None:
@@ -194,7 +198,8 @@ class DetectWidget(QWidget):
 
     def _said(self) -> tuple[Any, ...]:
         """What the form says, without what a result follows."""
-        values = {key: v for key, v in self.params.values().items() if key not in LIVE}
+        live = engine.detect_live()
+        values = {key: v for key, v in self.params.values().items() if key not in live}
         return *self.inputs.said(), values
 
     def _record(self) -> tuple[dict[str, Any], Any]:
@@ -206,9 +211,10 @@ class DetectWidget(QWidget):
         values = {**self.params.values(), "classes": self.classes.value()}
         if live is not None and self._asked == self._said():
             made = parameters(live.record)
-            if all(made.get(key) == values[key] for key in LIVE):
+            if all(made.get(key) == values[key] for key in engine.detect_live()):
                 return live.record, live.source_layer
-        return self.inputs.record("detect", values)
+        record, layer = self.inputs.record("detect", values)
+        return record | ({"points": True} if self._show() is Show.POINTS else {}), layer
 
     def _recall(self) -> None:
         stored = remembered(WIDGET)

@@ -15,7 +15,6 @@ from napari_medai.core.steps import Steps
 from napari_medai.core.words import digits
 from napari_medai.ui import box_layers, engine
 from napari_medai.ui.box_layers import Drawn
-from napari_medai.ui.layers import placed_record
 from napari_medai.ui.source import Source
 
 if TYPE_CHECKING:
@@ -49,10 +48,12 @@ class View:
     """A result, ready to be shown in layers of some kinds.
 
     ``drawn`` is what each shows, ``fresh`` are those that have to be made anew; ``counts`` are how
-    many boxes there are, or would be, of each class. ``note`` is for the user.
+    many boxes there are, or would be, of each class. ``show`` is what was asked for, ``note`` is
+    for the user.
     """
 
     result: Detection
+    show: Show
     drawn: Mapping[Kind, Drawn]
     fresh: Mapping[Kind, Layer]
     counts: Mapping[str, int]
@@ -63,7 +64,8 @@ class View:
 class LiveBoxes:
     """A run's boxes and their layers, until the user takes those over.
 
-    ``keys`` say, for each rectangle of a Shapes layer, which it is; ``few`` is whether there were
+    ``keys`` say, for each rectangle of a Shapes layer, which it is; ``show`` is what the layers
+    were asked to show boxes as; ``few`` is whether there were
     so few of them that texts are shown, ``texts`` whether the layer is to show them again.
     """
 
@@ -73,7 +75,7 @@ class LiveBoxes:
         self.result = result
         self.params, self.model, self.source_layer = params, model, source.layer
         self.place, self.edited, self.layers = source.place, False, dict[Kind, "Layer"]()
-        self.keys = np.zeros(0, dtype=np.int64)
+        self.keys, self.show = np.zeros(0, dtype=np.int64), Show.AUTO
         self._writing = self.few = self.texts = False
 
     @property
@@ -88,7 +90,16 @@ class LiveBoxes:
     @property
     def record(self) -> dict[str, Any]:
         """How the result that is shown was made."""
-        return placed_record(self.result.record, self.place)
+        return self.record_of(Kind.SHAPES if Kind.SHAPES in self.layers else Kind.POINTS)
+
+    def record_of(self, kind: Kind) -> dict[str, Any]:
+        """How the result that a layer shows was made."""
+        return box_layers.record_of(self.result, self.place, points=kind is Kind.POINTS)
+
+    def shows(self, params: DetectParams, show: Show) -> bool:
+        """Whether the layers show, or are about to show, what these would give."""
+        made, names = self.result.record["parameters"], engine.detect_live()
+        return show is self.show and all(made[name] == getattr(params, name) for name in names)
 
     @property
     def axes(self) -> str:
@@ -111,7 +122,7 @@ class LiveBoxes:
         if len(kinds) > 1 and Kind.POINTS in fresh:
             fresh[Kind.POINTS].name += " centres"
         drawn = {kind: draw[kind](result, self.place) for kind in kinds}
-        return View(result, drawn, fresh, result.all_counts, note)
+        return View(result, show, drawn, fresh, result.all_counts, note)
 
     def take(self, kind: Kind, layer: Layer, keys: np.ndarray) -> None:
         """Keep a layer of the boxes, and notice when it is edited."""
@@ -151,6 +162,11 @@ def keys_of(result: Detection, drawn: Drawn) -> np.ndarray:
     """A number for each rectangle that is the same in all results of the same candidates."""
     first = np.searchsorted(drawn.rows, drawn.rows)
     return (result.which[drawn.rows] << DEEP) | (np.arange(len(drawn.rows)) - first)
+
+
+def boxes_in(keys: np.ndarray) -> np.ndarray:
+    """Which boxes rectangles with such numbers belong to, each once."""
+    return np.unique(keys >> DEEP)
 
 
 def live_boxes_steps(
