@@ -20,9 +20,12 @@ from napari_medai.core.steps import Step, Steps, finished
 from napari_medai.tasks.detect import DetectParams
 from napari_medai.ui import box_layers, device, engine
 from napari_medai.ui.detect import DetectWidget
+from napari_medai.ui.layers import array_from_layer, place_of
 from napari_medai.ui.live_boxes import Kind, Show, live_boxes_steps, viewed_again
+from napari_medai.ui.region import Region
 from napari_medai.ui.script import script
 from napari_medai.ui.settings import settings_path
+from napari_medai.ui.source import Source
 
 Make = Callable[..., DetectWidget]
 SHAPE = (90, 110)
@@ -327,6 +330,42 @@ def test_counts_are_by_frame_or_slice(
     assert layer.selected_data == {3}
     middle = layer.data_to_world(layer.data[3].mean(axis=0))
     np.testing.assert_allclose(viewer.scene.camera.center[1:], middle[1:])
+
+
+def test_a_window_keeps_the_positions_of_the_image(
+    qtbot: Any,
+    make: Make,
+    viewer: ViewerModel,
+    box_models: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = [box_models.drawn(SHAPE, discs=n, rings=1, seed=n)[0] for n in (2, 0, 4, 3)]
+    viewer.add_image(np.stack(frames), axis_labels=("t", "y", "x"), scale=(5, 1, 1))
+    viewer.dims.set_point(0, 10)
+    widget = make()
+    widget.inputs.source.region.setCurrentText(Region.SLICE.value)
+    run(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    assert layer.features["t"].tolist() == [2] * 5
+    assert widget.tables.objects.columns["t"].tolist() == [2] * 5
+    window = {"T": slice(1, 4)}
+    image = viewer.layers[0]
+    cut = Source(
+        image, array_from_layer(image, window=window), place_of(image, window=window), "TYX"
+    )
+    monkeypatch.setattr(widget.source, "source", lambda: cut)
+    run(qtbot, widget)
+    counts = widget.tables.counts
+    assert (counts.columns["t"].tolist(), counts.columns["all"].tolist()) == ([1, 2, 3], [1, 5, 4])
+    shapes = viewer.layers[-1]
+    assert shapes.features["t"].tolist() == [1] + [2] * 5 + [3] * 4
+    counts.went.emit(2)
+    assert viewer.dims.point[0] == 15
+    widget.tables.objects.went.emit(1)
+    assert viewer.dims.point[0] == 10
+    widget.params.widgets["threshold"].value = 0.51
+    settle(qtbot, widget)
+    assert set(shapes.features["t"]) <= {1, 2, 3}
 
 
 def test_a_row_leads_to_its_box_after_the_order_changed(
@@ -680,6 +719,36 @@ def test_labels_become_boxes(qtbot: Any, make: Make, viewer: ViewerModel) -> Non
     assert boxes.features["index"].tolist() == [4, 4, 7]
     assert boxes.features["class"].tolist() == ["cyst", "cyst", ""]
     assert widget.status.text().startswith("3 boxes were drawn")
+
+
+def test_many_labels_become_points(
+    qtbot: Any, make: Make, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box_layers, "MOST_SHAPES", 2)
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:6, 3:9], labels[10:15, 20:24], labels[1:3, 12:15] = 1, 2, 3
+    viewer.add_labels(labels, name="truth")
+    widget = make()
+    widget.tools.labels_button.click()
+    settle(qtbot, widget)
+    points = viewer.layers[-1]
+    assert isinstance(points, Points)
+    assert points.name == "truth boxes"
+    assert points.features["index"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(points.data[0], (3.5, 5.5))
+    assert "3 boxes are shown as points" in widget.notes.text()
+
+
+def test_rows_of_no_label_are_left_out(qtbot: Any, make: Make, viewer: ViewerModel) -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:6, 3:9], labels[10:15, 20:24] = 1, 2
+    features = {"index": [np.nan, 2, np.inf, 1], "class": np.array(["a", "b", "c", np.nan], object)}
+    viewer.add_labels(labels, features=features)
+    widget = make()
+    widget.tools.labels_button.click()
+    settle(qtbot, widget)
+    (boxes,) = shapes_of(viewer)
+    assert boxes.features["class"].tolist() == ["", "b"]
 
 
 def test_what_is_in_boxes_becomes_labels(

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.tasks.detection import Detection, count_table
+from napari_medai.ui.box_layers import features_of, starts_of
 from napari_medai.ui.going import go_along, go_to
 from napari_medai.ui.headings import box_headings, count_headings
 from napari_medai.ui.live_boxes import Kind, LiveBoxes
@@ -60,8 +61,10 @@ class BoxTables(QWidget):
         self._live, self._result, self._name = live, live.result, live.place.name
         result = live.result
         unit = result.record["image"]["units"].get("X", "")
-        self.objects.show_columns(result.features, box_headings(result.features, unit=unit))
-        counts = count_table(result)
+        objects = features_of(result, live.place)
+        self.objects.show_columns(objects, box_headings(objects, unit=unit))
+        counts, starts = count_table(result), starts_of(result, live.place)
+        counts |= {name: counts[name] + starts[name] for name in starts if name in counts}
         self.counts.show_columns(counts, count_headings(counts, along=result.lead))
         self._enable()
 
@@ -94,11 +97,11 @@ class BoxTables(QWidget):
         if live is None or not live.layers:
             return
         layer: Any = next(iter(live.layers.values()))
-        axes = live.axes
+        axes, starts = live.axes, starts_of(live.result, live.place)
         at = {
-            axes.index(axis): float(self.counts.columns[axis.lower()][row])
+            axes.index(axis): float(self.counts.columns[name][row] - starts[name])
             for axis in live.result.lead
-            if axis.lower() in self.counts.columns
+            if (name := axis.lower()) in self.counts.columns
         }
         go_along(self._viewer, layer, at)
 

@@ -113,7 +113,7 @@ class LiveBoxes:
 
     def viewed(self, result: Detection, show: Show) -> View:
         """A result as it is to be shown; called in a thread."""
-        kinds, note = _kinds(result, show)
+        kinds, note = kinds_of(result, show)
         make = {Kind.SHAPES: box_layers.shapes_layer, Kind.POINTS: box_layers.points_layer}
         draw = {Kind.SHAPES: box_layers.rectangles, Kind.POINTS: box_layers.middles}
         fresh: dict[Kind, Layer] = {
@@ -185,7 +185,7 @@ def viewed_again(live: LiveBoxes, params: DetectParams, show: Show) -> tuple[Liv
     return live, replace(view, seconds=time.perf_counter() - began)
 
 
-def _kinds(result: Detection, show: Show) -> tuple[tuple[Kind, ...], str]:
+def kinds_of(result: Detection, show: Show) -> tuple[tuple[Kind, ...], str]:
     """The layers that a result is shown in, and what there is to say about that."""
     count = box_layers.rectangle_count(result)
     many = count > box_layers.MOST_SHAPES
