@@ -148,7 +148,7 @@ def test_sliders_give_what_a_new_run_gives(
     for name, value in moved.items():
         widget.params.widgets[name].value = value
     settle(qtbot, widget)
-    assert "chosen in" in widget.status.text()
+    assert "shown within" in widget.status.text()
     assert shapes_of(viewer) == [layer]
     widget.run_button.click()
     settle(qtbot, widget)
@@ -225,7 +225,7 @@ def test_an_update_that_ends_half_way_tells_what_is_there(
     assert live is not None
     source, params = widget.source.source(), DetectParams(threshold=0.02)
     other = finished(live_boxes_steps(source, box_model, params, Show.BOXES))
-    widget.updates.show(*viewed_again(live, params, Show.BOXES))
+    widget.updates.show(*viewed_again(live, params, Show.BOXES, asked=0.0))
     widget.updates._go_on()
     assert widget.updates.busy
     if end == "source removed":
@@ -235,6 +235,8 @@ def test_an_update_that_ends_half_way_tells_what_is_there(
     else:
         layer.remove([0])
     settle(qtbot, widget)
+    if end != "new run":
+        assert "Run again" in widget.status.text()
     there = few + 2 - (end == "edited")
     assert len(layer.data) == there
     assert layer.features["index"].is_unique
@@ -782,6 +784,26 @@ def test_what_is_in_boxes_becomes_labels(
     assert shared > 0.75 * np.count_nonzero((labels.data > 0) | (few > 0))
     with pytest.raises(InputError, match="cannot be made again by one call"):
         script(labels)
+
+
+def test_a_table_is_filled_when_it_is_looked_at(
+    qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray
+) -> None:
+    viewer.add_image(picture)
+    widget = make()
+    tables = widget.tables
+    widget.show()
+    run(qtbot, widget)
+    filled = [table.model().rowCount() for table in (tables.objects, tables.counts)]
+    assert filled == [8, 0]
+    tables.tabs.setCurrentWidget(tables.counts)
+    assert tables.counts.model().rowCount() == 1
+    turn(widget, 1, on=False)
+    settle(qtbot, widget)
+    assert tables.objects.model().rowCount() == 8  # nobody looks
+    assert tables.counts.model().columnCount() == 1
+    tables.tabs.setCurrentWidget(tables.objects)
+    assert tables.objects.model().rowCount() == 5
 
 
 @pytest.mark.screen

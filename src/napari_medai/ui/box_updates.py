@@ -18,7 +18,8 @@ PART = 100
 
 
 class BoxUpdates(QObject):
-    """Shows the latest view of some boxes in their layers; `shown` tells that it is there.
+    """Shows the latest view of some boxes in their layers; `shown` tells that it is there, `told`
+    has a sentence for the user where it never will be.
 
     Rectangles that stay are left as they are. Those that go are taken out at once, new ones come
     in parts, between which the event loop runs. Features and the record of a layer are always
@@ -26,6 +27,7 @@ class BoxUpdates(QObject):
     """
 
     shown = Signal(object)
+    told = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +74,7 @@ class BoxUpdates(QObject):
         live, view = self._target
         if live.edited:
             self.forget()
+            self.told.emit(live.problem)
             return
         with live.own_write():
             if Kind.SHAPES in live.layers:

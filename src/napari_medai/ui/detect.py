@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 WIDGET = "detect"
 SLIDERS = ("threshold", "overlap")
+SOON = 10
+"""Milliseconds in which changes are gathered before boxes are chosen anew."""
 
 
 class DetectWidget(QWidget):
@@ -45,9 +48,12 @@ class DetectWidget(QWidget):
         self._asked: tuple[Any, ...] = ()
         self.params = Form(engine.detect_params_class(), sliders=SLIDERS, parent=self)
         self._lay_out()
-        self._choosing = Latest(self._show_chosen, title="Choosing boxes", parent=self)
+        self._choosing = Latest(
+            self._show_chosen, title="Choosing boxes", milliseconds=SOON, parent=self
+        )
         self.updates = BoxUpdates(napari_viewer, parent=self)
         self.updates.shown.connect(self._show_tables)
+        self.updates.told.connect(self.status.setText)
         self.params.changed.connect(self._follow_slider)
         self.classes.changed.connect(self._follow)
         self.classes.refused.connect(
@@ -145,7 +151,8 @@ class DetectWidget(QWidget):
             return
         now = self._params()
         params = replace(live.params, **{key: getattr(now, key) for key in engine.detect_live()})
-        self._choosing.request(partial(viewed_again, live, params, self._show()))
+        asked = time.perf_counter()
+        self._choosing.request(partial(viewed_again, live, params, self._show(), asked=asked))
 
     def _show_chosen(self, outcome: Outcome[Any]) -> None:
         if outcome.result is None:
@@ -161,14 +168,19 @@ class DetectWidget(QWidget):
         self.updates.show(live, view)
         self.classes.show_counts(view.counts)
         self.notes.setText(view.note)
-        if not self.work.busy:
-            self.status.setText(f"{live.result.told} · chosen in {1000 * view.seconds:.0f} ms")
+        if self.updates.busy and not self.work.busy:
+            self.status.setText(f"{live.result.told} · drawing …")
 
     def _show_tables(self, view: View) -> None:
         """The layers show a view: the tables can follow."""
-        if self._live is not None and self._live.result is view.result:
-            self.classes.show_counts(view.counts)
-            self.tables.show_result(self._live)
+        live = self._live
+        if live is None or live.result is not view.result:
+            return
+        self.classes.show_counts(view.counts)
+        self.tables.show_result(live)
+        if view.asked and not self.work.busy:
+            took = 1000 * (time.perf_counter() - view.asked)
+            self.status.setText(f"{live.result.told} · shown within {took:.0f} ms")
 
     def _let_go(self, layer: Any) -> None:
         """A result without its layers or its source follows no slider: nothing of it is kept."""
@@ -177,6 +189,8 @@ class DetectWidget(QWidget):
             return
         if layer is not live.source_layer and not self.work.busy:
             self.status.setText("The last result was removed. Run again.")
+        elif self.updates.busy and not self.work.busy:
+            self.status.setText("The image was removed before all boxes were drawn. Run again.")
         live.release()
         self._choosing.forget()
         self.updates.forget()

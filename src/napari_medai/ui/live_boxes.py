@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -48,8 +47,8 @@ class View:
     """A result, ready to be shown in layers of some kinds.
 
     ``drawn`` is what each shows, ``fresh`` are those that have to be made anew; ``counts`` are how
-    many boxes there are, or would be, of each class. ``show`` is what was asked for, ``note`` is
-    for the user.
+    many boxes there are, or would be, of each class. ``show`` is what was asked for, ``asked`` when
+    (of `time.perf_counter`; 0 if by a run), ``note`` is for the user.
     """
 
     result: Detection
@@ -58,7 +57,7 @@ class View:
     fresh: Mapping[Kind, Layer]
     counts: Mapping[str, int]
     note: str
-    seconds: float = 0.0
+    asked: float = 0.0
 
 
 class LiveBoxes:
@@ -122,7 +121,9 @@ class LiveBoxes:
         if len(kinds) > 1 and Kind.POINTS in fresh:
             fresh[Kind.POINTS].name += " centres"
         drawn = {kind: draw[kind](result, self.place) for kind in kinds}
-        return View(result, show, drawn, fresh, result.all_counts, note)
+        every = len(result.wanted) == len(result.classes)
+        counts = result.counts if every else result.all_counts
+        return View(result, show, drawn, fresh, counts, note)
 
     def take(self, kind: Kind, layer: Layer, keys: np.ndarray) -> None:
         """Keep a layer of the boxes, and notice when it is edited."""
@@ -178,11 +179,12 @@ def live_boxes_steps(
     return live, live.viewed(result, show)
 
 
-def viewed_again(live: LiveBoxes, params: DetectParams, show: Show) -> tuple[LiveBoxes, View]:
+def viewed_again(
+    live: LiveBoxes, params: DetectParams, show: Show, *, asked: float
+) -> tuple[LiveBoxes, View]:
     """The candidates of a result with other parameters; called in a thread."""
-    began = time.perf_counter()
     view = live.viewed(engine.rethresholded(live.result, params), show)
-    return live, replace(view, seconds=time.perf_counter() - began)
+    return live, replace(view, asked=asked)
 
 
 def kinds_of(result: Detection, show: Show) -> tuple[tuple[Kind, ...], str]:
