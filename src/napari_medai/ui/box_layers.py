@@ -50,7 +50,10 @@ def rectangles(result: Detection, place: Place) -> Drawn:
 def middles(result: Detection, place: Place) -> Drawn:
     """The middles of boxes."""
     rows = np.arange(result.count)
-    points = _laid(result, place, rows, result.boxes.centres[:, None])[:, 0]
+    # Halved sums, and columns one after the other, over which napari looks for extremes often: each
+    # is several times faster than the usual where there are many.
+    centres = result.boxes.corners[:, :1] / 2 + result.boxes.corners[:, 1:] / 2
+    points = np.asfortranarray(_laid(result, place, rows, centres)[:, 0])
     return _drawn(result, place, rows, points)
 
 

@@ -114,7 +114,7 @@ class DetectWidget(QWidget):
             self._live.release()
         self._live, self._asked = live, asked
         self.updates.show(live, view)
-        self.status.setText(f"{live.result.told} · {seconds:.1f} s")
+        self.status.setText(f"{view.told} · {seconds:.1f} s")
         notes = [*live.result.notes, *filter(None, [view.note])]
         if not live.result.count:
             notes.append("Nothing is this sure; a lower threshold finds more.")
@@ -169,7 +169,7 @@ class DetectWidget(QWidget):
         self.classes.show_counts(view.counts)
         self.notes.setText(view.note)
         if self.updates.busy and not self.work.busy:
-            self.status.setText(f"{live.result.told} · drawing …")
+            self.status.setText(f"{view.told} · drawing …")
 
     def _show_tables(self, view: View) -> None:
         """The layers show a view: the tables can follow."""
@@ -180,7 +180,7 @@ class DetectWidget(QWidget):
         self.tables.show_result(live)
         if view.asked and not self.work.busy:
             took = 1000 * (time.perf_counter() - view.asked)
-            self.status.setText(f"{live.result.told} · shown within {took:.0f} ms")
+            self.status.setText(f"{view.told} · shown within {took:.0f} ms")
 
     def _let_go(self, layer: Any) -> None:
         """A result without its layers or its source follows no slider: nothing of it is kept."""

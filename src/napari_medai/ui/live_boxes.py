@@ -48,7 +48,8 @@ class View:
 
     ``drawn`` is what each shows, ``fresh`` are those that have to be made anew; ``counts`` are how
     many boxes there are, or would be, of each class. ``show`` is what was asked for, ``asked`` when
-    (of `time.perf_counter`; 0 if by a run), ``note`` is for the user.
+    (of `time.perf_counter`; 0 if by a run). ``told`` says what was found, ``note`` what else the
+    user should know.
     """
 
     result: Detection
@@ -56,6 +57,7 @@ class View:
     drawn: Mapping[Kind, Drawn]
     fresh: Mapping[Kind, Layer]
     counts: Mapping[str, int]
+    told: str
     note: str
     asked: float = 0.0
 
@@ -121,9 +123,7 @@ class LiveBoxes:
         if len(kinds) > 1 and Kind.POINTS in fresh:
             fresh[Kind.POINTS].name += " centres"
         drawn = {kind: draw[kind](result, self.place) for kind in kinds}
-        every = len(result.wanted) == len(result.classes)
-        counts = result.counts if every else result.all_counts
-        return View(result, show, drawn, fresh, counts, note)
+        return View(result, show, drawn, fresh, counts_of(result), result.told, note)
 
     def take(self, kind: Kind, layer: Layer, keys: np.ndarray) -> None:
         """Keep a layer of the boxes, and notice when it is edited."""
@@ -157,6 +157,14 @@ class LiveBoxes:
     def _notice(self, event: Any = None) -> None:
         if not self._writing:
             self.edited = True
+
+
+def counts_of(result: Detection) -> Mapping[str, int]:
+    """How many boxes there are, or would be, of each class that the model knows."""
+    if len(result.wanted) < len(result.classes):
+        return result.all_counts
+    kinds = result.boxes.kinds
+    return {name: int(np.count_nonzero(kinds == name)) for name in result.classes}
 
 
 def keys_of(result: Detection, drawn: Drawn) -> np.ndarray:
