@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,13 +16,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.steps import Step, Steps
+from napari_medai.core.steps import Step, Steps, finished
 from napari_medai.tasks.detect import DetectParams
 from napari_medai.ui import box_layers, device, engine
 from napari_medai.ui.detect import DetectWidget
-from napari_medai.ui.live_boxes import Kind, Show
+from napari_medai.ui.layers import array_from_layer, place_of
+from napari_medai.ui.live_boxes import Kind, Show, live_boxes_steps, viewed_again
+from napari_medai.ui.region import Region
 from napari_medai.ui.script import script
 from napari_medai.ui.settings import settings_path
+from napari_medai.ui.source import Source
 
 Make = Callable[..., DetectWidget]
 SHAPE = (90, 110)
@@ -144,7 +148,7 @@ def test_sliders_give_what_a_new_run_gives(
     for name, value in moved.items():
         widget.params.widgets[name].value = value
     settle(qtbot, widget)
-    assert "chosen in" in widget.status.text()
+    assert "shown within" in widget.status.text()
     assert shapes_of(viewer) == [layer]
     widget.run_button.click()
     settle(qtbot, widget)
@@ -201,6 +205,51 @@ def test_new_boxes_come_in_parts(
     assert max(np.diff([few, *sizes])) == 2
 
 
+@pytest.mark.parametrize("end", ["source removed", "new run", "edited"])
+def test_an_update_that_ends_half_way_tells_what_is_there(
+    qtbot: Any,
+    make: Make,
+    viewer: ViewerModel,
+    picture: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    box_model: Any,
+    end: str,
+) -> None:
+    monkeypatch.setattr("napari_medai.ui.box_updates.PART", 2)
+    image = viewer.add_image(picture)
+    widget = make()
+    widget.params.widgets["threshold"].value = 0.9
+    run(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    few, live = len(layer.data), widget._live
+    assert live is not None
+    source, params = widget.source.source(), DetectParams(threshold=0.02)
+    other = finished(live_boxes_steps(source, box_model, params, Show.BOXES))
+    widget.updates.show(*viewed_again(live, params, Show.BOXES, asked=0.0))
+    widget.updates._go_on()
+    assert widget.updates.busy
+    if end == "source removed":
+        viewer.layers.remove(image)
+    elif end == "new run":
+        widget._finish(source, (), other, 1.0)
+    else:
+        layer.remove([0])
+    settle(qtbot, widget)
+    if end != "new run":
+        assert "Run again" in widget.status.text()
+    there = few + 2 - (end == "edited")
+    assert len(layer.data) == there
+    assert layer.features["index"].is_unique
+    heights = [float(np.ptp(box[:, 0])) for box in layer.data]
+    assert layer.features["height"].tolist() == pytest.approx(heights, abs=1e-3)
+    scores = engine.rethresholded(live.result, params).boxes.scores
+    assert set(layer.features["score"].tolist()) <= set(scores.tolist())
+    made = layer.metadata["medai"]
+    assert made["parameters"]["threshold"] == 0.02
+    assert made["found"]["count"] == few + 2
+    assert made["found"]["not_shown"] == len(scores) - few - 2
+
+
 def test_classes_are_turned_off(
     qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray
 ) -> None:
@@ -223,6 +272,11 @@ def test_classes_are_turned_off(
     text = QApplication.clipboard().text()
     assert "medai.detect(" in text
     assert "classes=''" in text
+    assert "points" not in text
+    widget.show_as.setCurrentText("points")
+    widget.params.widgets["diameter"].value = 12
+    widget.copy_button.click()
+    assert "    points=True,\n" in QApplication.clipboard().text()  # what the form says
     compile(text, "script", "exec")
 
 
@@ -278,6 +332,42 @@ def test_counts_are_by_frame_or_slice(
     assert layer.selected_data == {3}
     middle = layer.data_to_world(layer.data[3].mean(axis=0))
     np.testing.assert_allclose(viewer.scene.camera.center[1:], middle[1:])
+
+
+def test_a_window_keeps_the_positions_of_the_image(
+    qtbot: Any,
+    make: Make,
+    viewer: ViewerModel,
+    box_models: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = [box_models.drawn(SHAPE, discs=n, rings=1, seed=n)[0] for n in (2, 0, 4, 3)]
+    viewer.add_image(np.stack(frames), axis_labels=("t", "y", "x"), scale=(5, 1, 1))
+    viewer.dims.set_point(0, 10)
+    widget = make()
+    widget.inputs.source.region.setCurrentText(Region.SLICE.value)
+    run(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    assert layer.features["t"].tolist() == [2] * 5
+    assert widget.tables.objects.columns["t"].tolist() == [2] * 5
+    window = {"T": slice(1, 4)}
+    image = viewer.layers[0]
+    cut = Source(
+        image, array_from_layer(image, window=window), place_of(image, window=window), "TYX"
+    )
+    monkeypatch.setattr(widget.source, "source", lambda: cut)
+    run(qtbot, widget)
+    counts = widget.tables.counts
+    assert (counts.columns["t"].tolist(), counts.columns["all"].tolist()) == ([1, 2, 3], [1, 5, 4])
+    shapes = viewer.layers[-1]
+    assert shapes.features["t"].tolist() == [1] + [2] * 5 + [3] * 4
+    counts.went.emit(2)
+    assert viewer.dims.point[0] == 15
+    widget.tables.objects.went.emit(1)
+    assert viewer.dims.point[0] == 10
+    widget.params.widgets["threshold"].value = 0.51
+    settle(qtbot, widget)
+    assert set(shapes.features["t"]) <= {1, 2, 3}
 
 
 def test_a_row_leads_to_its_box_after_the_order_changed(
@@ -373,6 +463,9 @@ def test_points_follow_sliders_in_their_layer(
     turn(widget, 1, on=False)
     settle(qtbot, widget)
     assert viewer.layers[-1] is points
+    assert "    points=True,\n" in script(points)
+    widget.copy_button.click()
+    assert "    points=True,\n" in QApplication.clipboard().text()
     assert points.features["class"].tolist() == ["disc"] * 5
     assert len({tuple(colour) for colour in points.face_color}) == 1
 
@@ -493,6 +586,57 @@ def test_a_slider_moved_while_running_is_followed_afterwards(
     assert (layer.features["score"] >= 0.97).all()
 
 
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_a_slider_moved_during_a_run_without_a_result_is_followed(
+    qtbot: Any,
+    make: Make,
+    viewer: ViewerModel,
+    picture: np.ndarray,
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+) -> None:
+    viewer.add_image(picture)
+    widget = make()
+    run(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    value = middle_score(layer)
+
+    def fail(*_: Any) -> Steps[Any]:
+        yield Step(0, 0)
+        assert gate.wait(10)
+        raise InputError("the image is empty; open another")
+
+    if end == "failed":
+        monkeypatch.setattr(engine, "detect_steps", fail)
+    gate.clear()
+    widget.run_button.click()
+    widget.params.widgets["threshold"].value = value
+    if end == "cancelled":
+        widget.cancel_button.click()
+    gate.set()
+    settle(qtbot, widget)
+    assert shapes_of(viewer) == [layer]
+    assert layer.metadata["medai"]["parameters"]["threshold"] == value
+    assert 0 < len(layer.data) < 8
+
+
+def test_another_way_to_show_boxes_chosen_during_a_run_is_followed(
+    qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray, gate: threading.Event
+) -> None:
+    viewer.add_image(picture)
+    widget = make()
+    widget.show_as.setCurrentText("points")
+    gate.clear()
+    widget.run_button.click()
+    widget.show_as.setCurrentText("boxes")
+    gate.set()
+    settle(qtbot, widget)
+    (layer,) = shapes_of(viewer)
+    assert len(layer.data) == 8
+    assert not [one for one in viewer.layers if isinstance(one, Points)]
+
+
 def test_settings_are_remembered(
     qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray
 ) -> None:
@@ -534,7 +678,7 @@ def test_boxes_of_volumes_are_stacks_and_centres(
 
     def steps(*_: Any) -> Steps[Any]:
         yield Step(0, 0)
-        record = {**found.record, "parameters": {}, "model": "cells"}
+        record = {**found.record, "parameters": asdict(DetectParams()), "model": "cells"}
         record["image"] = {**record["image"], "units": {}}
         return found.__class__(
             found.boxes, found.places, found.features, record, found.candidates,
@@ -579,6 +723,36 @@ def test_labels_become_boxes(qtbot: Any, make: Make, viewer: ViewerModel) -> Non
     assert widget.status.text().startswith("3 boxes were drawn")
 
 
+def test_many_labels_become_points(
+    qtbot: Any, make: Make, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box_layers, "MOST_SHAPES", 2)
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:6, 3:9], labels[10:15, 20:24], labels[1:3, 12:15] = 1, 2, 3
+    viewer.add_labels(labels, name="truth")
+    widget = make()
+    widget.tools.labels_button.click()
+    settle(qtbot, widget)
+    points = viewer.layers[-1]
+    assert isinstance(points, Points)
+    assert points.name == "truth boxes"
+    assert points.features["index"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(points.data[0], (3.5, 5.5))
+    assert "3 boxes are shown as points" in widget.notes.text()
+
+
+def test_rows_of_no_label_are_left_out(qtbot: Any, make: Make, viewer: ViewerModel) -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:6, 3:9], labels[10:15, 20:24] = 1, 2
+    features = {"index": [np.nan, 2, np.inf, 1], "class": np.array(["a", "b", "c", np.nan], object)}
+    viewer.add_labels(labels, features=features)
+    widget = make()
+    widget.tools.labels_button.click()
+    settle(qtbot, widget)
+    (boxes,) = shapes_of(viewer)
+    assert boxes.features["class"].tolist() == ["", "b"]
+
+
 def test_what_is_in_boxes_becomes_labels(
     qtbot: Any, make: Make, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -610,6 +784,26 @@ def test_what_is_in_boxes_becomes_labels(
     assert shared > 0.75 * np.count_nonzero((labels.data > 0) | (few > 0))
     with pytest.raises(InputError, match="cannot be made again by one call"):
         script(labels)
+
+
+def test_a_table_is_filled_when_it_is_looked_at(
+    qtbot: Any, make: Make, viewer: ViewerModel, picture: np.ndarray
+) -> None:
+    viewer.add_image(picture)
+    widget = make()
+    tables = widget.tables
+    widget.show()
+    run(qtbot, widget)
+    filled = [table.model().rowCount() for table in (tables.objects, tables.counts)]
+    assert filled == [8, 0]
+    tables.tabs.setCurrentWidget(tables.counts)
+    assert tables.counts.model().rowCount() == 1
+    turn(widget, 1, on=False)
+    settle(qtbot, widget)
+    assert tables.objects.model().rowCount() == 8  # nobody looks
+    assert tables.counts.model().columnCount() == 1
+    tables.tabs.setCurrentWidget(tables.objects)
+    assert tables.objects.model().rowCount() == 5
 
 
 @pytest.mark.screen

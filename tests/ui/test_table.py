@@ -162,3 +162,17 @@ def test_nothing_to_show(qtbot: Any) -> None:
 )
 def test_decimals_tell_values_apart(values: list[float], decimals: int) -> None:
     assert decimals_of(np.array(values, dtype=float)) == decimals
+
+
+def test_widths_stay_where_numbers_look_alike(table: FeatureTable) -> None:
+    columns = {"index": [1, 2, 3], "class": ["a", "b", "c"], "volume_ml": [23.4, 0.6, 0.5]}
+    table.show_columns(columns, HEADINGS)
+    table.setColumnWidth(1, 333)
+    table.show_columns({**columns, "index": [4, 5, 6]}, HEADINGS, fit=False)
+    assert table.columnWidth(1) == 333
+    many = {name: list(values) * 4 for name, values in columns.items()}
+    table.show_columns(many, HEADINGS, fit=False)
+    assert table.columnWidth(1) < 333
+    table.setColumnWidth(1, 333)
+    table.show_columns(many, HEADINGS)
+    assert table.columnWidth(1) < 333

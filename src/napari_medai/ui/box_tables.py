@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.tasks.detection import Detection, count_table
+from napari_medai.ui.box_layers import features_of, starts_of
 from napari_medai.ui.going import go_along, go_to
 from napari_medai.ui.headings import box_headings, count_headings
+from napari_medai.ui.layers import Place
 from napari_medai.ui.live_boxes import Kind, LiveBoxes
 from napari_medai.ui.table import FeatureTable
 
@@ -58,11 +61,8 @@ class BoxTables(QWidget):
     def show_result(self, live: LiveBoxes) -> None:
         """Show the tables of what is shown in the layers now."""
         self._live, self._result, self._name = live, live.result, live.place.name
-        result = live.result
-        unit = result.record["image"]["units"].get("X", "")
-        self.objects.show_columns(result.features, box_headings(result.features, unit=unit))
-        counts = count_table(result)
-        self.counts.show_columns(counts, count_headings(counts, along=result.lead))
+        self.objects.show_later(partial(self._show_objects, live.result, live.place))
+        self.counts.show_later(partial(self._show_counts, live.result, live.place))
         self._enable()
 
     def add_page(self, page: QWidget, title: str, help: str) -> None:
@@ -94,11 +94,11 @@ class BoxTables(QWidget):
         if live is None or not live.layers:
             return
         layer: Any = next(iter(live.layers.values()))
-        axes = live.axes
+        axes, starts = live.axes, starts_of(live.result, live.place)
         at = {
-            axes.index(axis): float(self.counts.columns[axis.lower()][row])
+            axes.index(axis): float(self.counts.columns[name][row] - starts[name])
             for axis in live.result.lead
-            if axis.lower() in self.counts.columns
+            if (name := axis.lower()) in self.counts.columns
         }
         go_along(self._viewer, layer, at)
 
@@ -113,6 +113,16 @@ class BoxTables(QWidget):
             return
         if path is not None:
             self.told.emit(f"Saved as {path.name}.")
+
+    def _show_objects(self, result: Detection, place: Place) -> None:
+        unit = result.record["image"]["units"].get("X", "")
+        objects = features_of(result, place)
+        self.objects.show_columns(objects, box_headings(objects, unit=unit), fit=False)
+
+    def _show_counts(self, result: Detection, place: Place) -> None:
+        counts, starts = count_table(result), starts_of(result, place)
+        counts |= {name: counts[name] + starts[name] for name in starts if name in counts}
+        self.counts.show_columns(counts, count_headings(counts, along=result.lead))
 
     def _enable(self) -> None:
         table = self.tabs.currentWidget() in (self.objects, self.counts)

@@ -5,25 +5,30 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Labels, Shapes
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton, QWidget
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.core.steps import Step, Steps
+from napari_medai.core.words import digits
 from napari_medai.tasks.detection import Detection
 from napari_medai.tasks.segmentation import Segmentation
 from napari_medai.ui import engine
-from napari_medai.ui.box_layers import shapes_layer
+from napari_medai.ui.box_layers import points_layer, shapes_layer
 from napari_medai.ui.controls import RunControls
 from napari_medai.ui.inputs import Inputs
 from napari_medai.ui.layers import array_from_layer, labels_layer, place_of
+from napari_medai.ui.live_boxes import Kind, Show, kinds_of
 from napari_medai.ui.models import ModelPicker
 from napari_medai.ui.running import Run
 from napari_medai.ui.shape_boxes import boxes_of_layer
 from napari_medai.ui.source import LayerPicker
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
 
 class BoxTools(QWidget):
@@ -36,7 +41,8 @@ class BoxTools(QWidget):
         self.labels.setToolTip("The labels to draw boxes around; they are never changed")
         self.labels_button = QPushButton("Labels to boxes")
         self.labels_button.setToolTip(
-            "Draw the box around each label, in a new Shapes layer; classes come along"
+            "Draw the box around each label, in a new Shapes layer, or points where there are too "
+            "many for napari; classes come along"
         )
         self.boxes = LayerPicker(viewer, Shapes, empty="no Shapes layer", follows=False)
         self.boxes.setToolTip("The boxes within which the layer chosen above is segmented")
@@ -77,20 +83,18 @@ class BoxTools(QWidget):
         except MedaiError as error:
             self._ends.tell(str(error))
             return
-        table = layer.features
-        names = {}
-        if {"index", "class"} <= set(table):
-            pairs = zip(table["index"], table["class"], strict=True)
-            names = {int(label): str(kind) for label, kind in pairs if kind == kind}
+        names = class_names_of(layer.features)
 
-        def steps() -> Steps[tuple[Detection, Shapes]]:
+        def steps() -> Steps[tuple[Detection, Layer, str]]:
             from napari_medai.tasks.label_boxes import boxes_of_labels
 
             yield Step(0, 0, "drawing boxes")
             result = boxes_of_labels(labels, names)
-            boxes = shapes_layer(result, place)
+            kinds, note = kinds_of(result, Show.AUTO)
+            make = shapes_layer if Kind.SHAPES in kinds else points_layer
+            boxes = make(result, place)
             boxes.name = f"{place.name} boxes"
-            return result, boxes
+            return result, boxes, note
 
         self._work.start(steps, self._show_boxes, title="Drawing boxes")
 
@@ -128,12 +132,27 @@ class BoxTools(QWidget):
         ready = self._inputs.placed and self.models.combo.count() > 0
         self.inside_button.setEnabled(idle and ready and self.boxes.layer() is not None)
 
-    def _show_boxes(self, found: tuple[Detection, Shapes], seconds: float) -> None:
-        result, boxes = found
+    def _show_boxes(self, found: tuple[Detection, Layer, str], seconds: float) -> None:
+        result, boxes, note = found
         self._viewer.add_layer(boxes)
-        self._ends.status.setText(f"{result.count} boxes were drawn · {seconds:.1f} s")
+        self._ends.status.setText(f"{digits(result.count)} boxes were drawn · {seconds:.1f} s")
+        self._ends.notes.setText(note)
 
     def _show_labels(self, place: Any, result: Segmentation, seconds: float) -> None:
         self._viewer.add_layer(labels_layer(result, place))
         self._ends.status.setText(f"{result.told} in boxes · {seconds:.1f} s")
         self._ends.notes.setText("\n".join(result.notes))
+
+
+def class_names_of(table: pd.DataFrame) -> dict[int, str]:
+    """The classes of labels, from the features of their layer.
+
+    Rows without a class, or without a label, are left out.
+    """
+    import pandas as pd
+
+    if not {"index", "class"} <= set(table):
+        return {}
+    numbers = pd.to_numeric(table["index"], errors="coerce").to_numpy(dtype=float)
+    pairs = zip(numbers, table["class"], strict=True)
+    return {int(at): str(kind) for at, kind in pairs if np.isfinite(at) and not pd.isna(kind)}

@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_medai.ui import box_layers
-from napari_medai.ui.live_boxes import Kind, LiveBoxes, View, keys_of
+from napari_medai.ui.live_boxes import Kind, LiveBoxes, View, boxes_in, keys_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -18,13 +18,16 @@ PART = 100
 
 
 class BoxUpdates(QObject):
-    """Shows the latest view of some boxes in their layers; `shown` tells that it is there.
+    """Shows the latest view of some boxes in their layers; `shown` tells that it is there, `told`
+    has a sentence for the user where it never will be.
 
     Rectangles that stay are left as they are. Those that go are taken out at once, new ones come
-    in parts, between which the event loop runs.
+    in parts, between which the event loop runs. Features and the record of a layer are always
+    those of what is in it, so that an update can end between two parts.
     """
 
     shown = Signal(object)
+    told = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -40,7 +43,7 @@ class BoxUpdates(QObject):
 
     def show(self, live: LiveBoxes, view: View) -> None:
         """Show a view, in place of one that is not there yet."""
-        live.result, self._target = view.result, (live, view)
+        live.result, live.show, self._target = view.result, view.show, (live, view)
         added = not live.layers
         with live.own_write():
             for kind in [kind for kind in live.layers if kind not in view.drawn]:
@@ -59,6 +62,9 @@ class BoxUpdates(QObject):
 
     def forget(self) -> None:
         """Stop where it is."""
+        if self._target is not None and Kind.SHAPES in (live := self._target[0]).layers:
+            with live.own_write():
+                _show_texts(live, len(live.keys))
         self._target = None
         self._timer.stop()
 
@@ -68,12 +74,18 @@ class BoxUpdates(QObject):
         live, view = self._target
         if live.edited:
             self.forget()
+            self.told.emit(live.problem)
             return
         with live.own_write():
-            if Kind.SHAPES in live.layers and not self._changed(live, view):
-                self._timer.start(0)
-                return
-            self._finish(live, view)
+            if Kind.SHAPES in live.layers:
+                whole = self._changed(live, view)
+                _describe(live, view)
+                if not whole:
+                    self._timer.start(0)
+                    return
+                _show_texts(live, len(live.keys))
+            if Kind.POINTS in live.layers:
+                _show_points(live, view)
         self._target = None
         self.shown.emit(view)
 
@@ -103,28 +115,38 @@ class BoxUpdates(QObject):
             live.keys = np.concatenate([live.keys, wanted[part]])
         return len(part) == len(new)
 
-    def _finish(self, live: LiveBoxes, view: View) -> None:
-        """Features and the record, in the order that the layers have come to."""
-        if Kind.SHAPES in live.layers:
-            shapes: Any = live.layers[Kind.SHAPES]
-            drawn = view.drawn[Kind.SHAPES]
-            wanted = keys_of(view.result, drawn)
-            shapes.features = drawn.features.iloc[places_of(live.keys, wanted)]
-            few = len(wanted) <= box_layers.MOST_TEXTS
-            # Within the limit, or beyond it, texts are shown as the user likes.
-            texts = few if few != live.few else live.texts or shapes.text.visible
-            live.few, live.texts = few, False
-            if texts != shapes.text.visible:
-                shapes.text.visible = texts
-        if Kind.POINTS in live.layers:
-            points: Any = live.layers[Kind.POINTS]
-            drawn = view.drawn[Kind.POINTS]
-            points.data = drawn.data
-            points.features = drawn.features
-            if len(drawn.data):
-                points.face_color = drawn.colours
-        for layer in live.layers.values():
-            layer.metadata = {**layer.metadata, "medai": live.record}
+
+def _describe(live: LiveBoxes, view: View) -> None:
+    """Features and the record of the rectangles that are there, in their order."""
+    shapes: Any = live.layers[Kind.SHAPES]
+    drawn = view.drawn[Kind.SHAPES]
+    wanted = keys_of(view.result, drawn)
+    shapes.features = drawn.features.iloc[places_of(live.keys, wanted)]
+    record = live.record_of(Kind.SHAPES)
+    if missing := len(boxes_in(wanted)) - len(there := boxes_in(live.keys)):
+        found = {**record.get("found", {}), "count": len(there), "not_shown": missing}
+        record = {**record, "found": found}
+    shapes.metadata = {**shapes.metadata, "medai": record}
+
+
+def _show_texts(live: LiveBoxes, count: int) -> None:
+    """Texts of a few rectangles; within the limit, or beyond it, as the user likes."""
+    shapes: Any = live.layers[Kind.SHAPES]
+    few = count <= box_layers.MOST_TEXTS
+    texts = few if few != live.few else live.texts or shapes.text.visible
+    live.few, live.texts = few, False
+    if texts != shapes.text.visible:
+        shapes.text.visible = texts
+
+
+def _show_points(live: LiveBoxes, view: View) -> None:
+    points: Any = live.layers[Kind.POINTS]
+    drawn = view.drawn[Kind.POINTS]
+    points.data = drawn.data
+    points.features = drawn.features
+    if len(drawn.data):
+        points.face_color = drawn.colours
+    points.metadata = {**points.metadata, "medai": live.record_of(Kind.POINTS)}
 
 
 def places_of(keys: np.ndarray, among: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 WIDGET = "detect"
 SLIDERS = ("threshold", "overlap")
-LIVE = (*SLIDERS, "classes")
+SOON = 10
+"""Milliseconds in which changes are gathered before boxes are chosen anew."""
 
 
 class DetectWidget(QWidget):
@@ -46,9 +48,12 @@ class DetectWidget(QWidget):
         self._asked: tuple[Any, ...] = ()
         self.params = Form(engine.detect_params_class(), sliders=SLIDERS, parent=self)
         self._lay_out()
-        self._choosing = Latest(self._show_chosen, title="Choosing boxes", parent=self)
+        self._choosing = Latest(
+            self._show_chosen, title="Choosing boxes", milliseconds=SOON, parent=self
+        )
         self.updates = BoxUpdates(napari_viewer, parent=self)
         self.updates.shown.connect(self._show_tables)
+        self.updates.told.connect(self.status.setText)
         self.params.changed.connect(self._follow_slider)
         self.classes.changed.connect(self._follow)
         self.classes.refused.connect(
@@ -62,6 +67,7 @@ class DetectWidget(QWidget):
         self.copy_button.clicked.connect(self.copy_script)
         self.tables.told.connect(self.status.setText)
         self.work.changed.connect(self._enable)
+        self.work.ended.connect(self._catch_up)
         self._recall()
         self._enable()
 
@@ -108,7 +114,7 @@ class DetectWidget(QWidget):
             self._live.release()
         self._live, self._asked = live, asked
         self.updates.show(live, view)
-        self.status.setText(f"{live.result.told} · {seconds:.1f} s")
+        self.status.setText(f"{view.told} · {seconds:.1f} s")
         notes = [*live.result.notes, *filter(None, [view.note])]
         if not live.result.count:
             notes.append("Nothing is this sure; a lower threshold finds more.")
@@ -118,11 +124,15 @@ class DetectWidget(QWidget):
                 "the result lies where it was."
             )
             self._let_go(source.layer)
-        elif any(getattr(self._params(), key) != getattr(live.params, key) for key in LIVE):
-            self._follow()  # moved meanwhile
         self.notes.setText("\n".join(notes))
 
     # Sliders, classes, layers
+
+    def _catch_up(self) -> None:
+        """Follow what was moved while something ran."""
+        live = self._live
+        if live is not None and not live.edited and not live.shows(self._params(), self._show()):
+            self._follow()
 
     def _follow_slider(self, name: str) -> None:
         if name in SLIDERS:
@@ -140,8 +150,9 @@ class DetectWidget(QWidget):
             self.status.setText(live.problem)
             return
         now = self._params()
-        params = replace(live.params, **{key: getattr(now, key) for key in LIVE})
-        self._choosing.request(partial(viewed_again, live, params, self._show()))
+        params = replace(live.params, **{key: getattr(now, key) for key in engine.detect_live()})
+        asked = time.perf_counter()
+        self._choosing.request(partial(viewed_again, live, params, self._show(), asked=asked))
 
     def _show_chosen(self, outcome: Outcome[Any]) -> None:
         if outcome.result is None:
@@ -157,14 +168,19 @@ class DetectWidget(QWidget):
         self.updates.show(live, view)
         self.classes.show_counts(view.counts)
         self.notes.setText(view.note)
-        if not self.work.busy:
-            self.status.setText(f"{live.result.told} · chosen in {1000 * view.seconds:.0f} ms")
+        if self.updates.busy and not self.work.busy:
+            self.status.setText(f"{view.told} · drawing …")
 
     def _show_tables(self, view: View) -> None:
         """The layers show a view: the tables can follow."""
-        if self._live is not None and self._live.result is view.result:
-            self.classes.show_counts(view.counts)
-            self.tables.show_result(self._live)
+        live = self._live
+        if live is None or live.result is not view.result:
+            return
+        self.classes.show_counts(view.counts)
+        self.tables.show_result(live)
+        if view.asked and not self.work.busy:
+            took = 1000 * (time.perf_counter() - view.asked)
+            self.status.setText(f"{view.told} · shown within {took:.0f} ms")
 
     def _let_go(self, layer: Any) -> None:
         """A result without its layers or its source follows no slider: nothing of it is kept."""
@@ -173,6 +189,8 @@ class DetectWidget(QWidget):
             return
         if layer is not live.source_layer and not self.work.busy:
             self.status.setText("The last result was removed. Run again.")
+        elif self.updates.busy and not self.work.busy:
+            self.status.setText("The image was removed before all boxes were drawn. Run again.")
         live.release()
         self._choosing.forget()
         self.updates.forget()
@@ -194,7 +212,8 @@ class DetectWidget(QWidget):
 
     def _said(self) -> tuple[Any, ...]:
         """What the form says, without what a result follows."""
-        values = {key: v for key, v in self.params.values().items() if key not in LIVE}
+        live = engine.detect_live()
+        values = {key: v for key, v in self.params.values().items() if key not in live}
         return *self.inputs.said(), values
 
     def _record(self) -> tuple[dict[str, Any], Any]:
@@ -206,9 +225,10 @@ class DetectWidget(QWidget):
         values = {**self.params.values(), "classes": self.classes.value()}
         if live is not None and self._asked == self._said():
             made = parameters(live.record)
-            if all(made.get(key) == values[key] for key in LIVE):
+            if all(made.get(key) == values[key] for key in engine.detect_live()):
                 return live.record, live.source_layer
-        return self.inputs.record("detect", values)
+        record, layer = self.inputs.record("detect", values)
+        return record | ({"points": True} if self._show() is Show.POINTS else {}), layer
 
     def _recall(self) -> None:
         stored = remembered(WIDGET)

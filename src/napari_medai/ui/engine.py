@@ -62,6 +62,13 @@ def detect_params_class() -> type[DetectParams]:
     return DetectParams
 
 
+def detect_live() -> tuple[str, ...]:
+    """The parameters of detecting that need no new run."""
+    from napari_medai.tasks.detect import LIVE
+
+    return LIVE
+
+
 def detect_steps(image: AxesArray, model: Model, params: DetectParams) -> Steps[Detection]:
     """Find the objects of an image; called in a thread."""
     from napari_medai.ui.preload import smooth_imports

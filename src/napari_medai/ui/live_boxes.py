@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from napari_medai.core.steps import Steps
 from napari_medai.core.words import digits
 from napari_medai.ui import box_layers, engine
 from napari_medai.ui.box_layers import Drawn
-from napari_medai.ui.layers import placed_record
 from napari_medai.ui.source import Source
 
 if TYPE_CHECKING:
@@ -49,21 +47,26 @@ class View:
     """A result, ready to be shown in layers of some kinds.
 
     ``drawn`` is what each shows, ``fresh`` are those that have to be made anew; ``counts`` are how
-    many boxes there are, or would be, of each class. ``note`` is for the user.
+    many boxes there are, or would be, of each class. ``show`` is what was asked for, ``asked`` when
+    (of `time.perf_counter`; 0 if by a run). ``told`` says what was found, ``note`` what else the
+    user should know.
     """
 
     result: Detection
+    show: Show
     drawn: Mapping[Kind, Drawn]
     fresh: Mapping[Kind, Layer]
     counts: Mapping[str, int]
+    told: str
     note: str
-    seconds: float = 0.0
+    asked: float = 0.0
 
 
 class LiveBoxes:
     """A run's boxes and their layers, until the user takes those over.
 
-    ``keys`` say, for each rectangle of a Shapes layer, which it is; ``few`` is whether there were
+    ``keys`` say, for each rectangle of a Shapes layer, which it is; ``show`` is what the layers
+    were asked to show boxes as; ``few`` is whether there were
     so few of them that texts are shown, ``texts`` whether the layer is to show them again.
     """
 
@@ -73,7 +76,7 @@ class LiveBoxes:
         self.result = result
         self.params, self.model, self.source_layer = params, model, source.layer
         self.place, self.edited, self.layers = source.place, False, dict[Kind, "Layer"]()
-        self.keys = np.zeros(0, dtype=np.int64)
+        self.keys, self.show = np.zeros(0, dtype=np.int64), Show.AUTO
         self._writing = self.few = self.texts = False
 
     @property
@@ -88,7 +91,16 @@ class LiveBoxes:
     @property
     def record(self) -> dict[str, Any]:
         """How the result that is shown was made."""
-        return placed_record(self.result.record, self.place)
+        return self.record_of(Kind.SHAPES if Kind.SHAPES in self.layers else Kind.POINTS)
+
+    def record_of(self, kind: Kind) -> dict[str, Any]:
+        """How the result that a layer shows was made."""
+        return box_layers.record_of(self.result, self.place, points=kind is Kind.POINTS)
+
+    def shows(self, params: DetectParams, show: Show) -> bool:
+        """Whether the layers show, or are about to show, what these would give."""
+        made, names = self.result.record["parameters"], engine.detect_live()
+        return show is self.show and all(made[name] == getattr(params, name) for name in names)
 
     @property
     def axes(self) -> str:
@@ -102,7 +114,7 @@ class LiveBoxes:
 
     def viewed(self, result: Detection, show: Show) -> View:
         """A result as it is to be shown; called in a thread."""
-        kinds, note = _kinds(result, show)
+        kinds, note = kinds_of(result, show)
         make = {Kind.SHAPES: box_layers.shapes_layer, Kind.POINTS: box_layers.points_layer}
         draw = {Kind.SHAPES: box_layers.rectangles, Kind.POINTS: box_layers.middles}
         fresh: dict[Kind, Layer] = {
@@ -111,7 +123,7 @@ class LiveBoxes:
         if len(kinds) > 1 and Kind.POINTS in fresh:
             fresh[Kind.POINTS].name += " centres"
         drawn = {kind: draw[kind](result, self.place) for kind in kinds}
-        return View(result, drawn, fresh, result.all_counts, note)
+        return View(result, show, drawn, fresh, counts_of(result), result.told, note)
 
     def take(self, kind: Kind, layer: Layer, keys: np.ndarray) -> None:
         """Keep a layer of the boxes, and notice when it is edited."""
@@ -147,10 +159,23 @@ class LiveBoxes:
             self.edited = True
 
 
+def counts_of(result: Detection) -> Mapping[str, int]:
+    """How many boxes there are, or would be, of each class that the model knows."""
+    if len(result.wanted) < len(result.classes):
+        return result.all_counts
+    kinds = result.boxes.kinds
+    return {name: int(np.count_nonzero(kinds == name)) for name in result.classes}
+
+
 def keys_of(result: Detection, drawn: Drawn) -> np.ndarray:
     """A number for each rectangle that is the same in all results of the same candidates."""
     first = np.searchsorted(drawn.rows, drawn.rows)
     return (result.which[drawn.rows] << DEEP) | (np.arange(len(drawn.rows)) - first)
+
+
+def boxes_in(keys: np.ndarray) -> np.ndarray:
+    """Which boxes rectangles with such numbers belong to, each once."""
+    return np.unique(keys >> DEEP)
 
 
 def live_boxes_steps(
@@ -162,14 +187,15 @@ def live_boxes_steps(
     return live, live.viewed(result, show)
 
 
-def viewed_again(live: LiveBoxes, params: DetectParams, show: Show) -> tuple[LiveBoxes, View]:
+def viewed_again(
+    live: LiveBoxes, params: DetectParams, show: Show, *, asked: float
+) -> tuple[LiveBoxes, View]:
     """The candidates of a result with other parameters; called in a thread."""
-    began = time.perf_counter()
     view = live.viewed(engine.rethresholded(live.result, params), show)
-    return live, replace(view, seconds=time.perf_counter() - began)
+    return live, replace(view, asked=asked)
 
 
-def _kinds(result: Detection, show: Show) -> tuple[tuple[Kind, ...], str]:
+def kinds_of(result: Detection, show: Show) -> tuple[tuple[Kind, ...], str]:
     """The layers that a result is shown in, and what there is to say about that."""
     count = box_layers.rectangle_count(result)
     many = count > box_layers.MOST_SHAPES

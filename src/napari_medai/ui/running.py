@@ -20,10 +20,12 @@ CANCELLED = "Cancelled; nothing was changed."
 class Run(QObject):
     """Starts and cancels jobs, and lets the controls show how far one is and how it ended.
 
-    `changed` tells that one began or ended, so that buttons can follow.
+    `changed` tells that one began or ended, so that buttons can follow; `ended` that one ended,
+    however, and that what it gave is shown.
     """
 
     changed = Signal()
+    ended = Signal()
 
     def __init__(self, ends: RunControls, *, title: str, parent: QObject) -> None:
         super().__init__(parent)
@@ -72,14 +74,17 @@ class Run(QObject):
         seconds = time.perf_counter() - started
         self._end()
         on_result(result, seconds)
+        self.ended.emit()
 
     def _fail(self, sentence: str) -> None:
         self._end()
         self._ends.tell(sentence)
+        self.ended.emit()
 
     def _show_cancelled(self) -> None:
         self._end()
         self._ends.status.setText(CANCELLED)
+        self.ended.emit()
 
     def _end(self) -> None:
         self._worker = None

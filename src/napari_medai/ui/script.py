@@ -90,6 +90,8 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     if window:
         cuts = ", ".join(f"{a!r}: slice({start}, {end})" for a, (start, end) in window.items())
         lines["window"] = f"{{{cuts}}}"
+    if record.get("points"):
+        lines["points"] = "True"
     lines |= {name: repr(value) for name, value in parameters(record).items()}
     return "".join(f"    {name}={value},\n" for name, value in lines.items())
 

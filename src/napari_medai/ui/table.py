@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -49,6 +50,8 @@ class FeatureTable(QTableView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows = _Rows(self)
+        self._later: Callable[[], None] | None = None
+        self._fitted: tuple[Any, ...] = ()
         self.setModel(self._rows)
         self.setSortingEnabled(True)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -65,16 +68,42 @@ class FeatureTable(QTableView):
     @property
     def columns(self) -> Mapping[str, np.ndarray]:
         """All columns, the hidden ones too, in their first order."""
+        self._catch_up()
         return self._rows.columns
 
     def show_columns(
-        self, columns: Mapping[str, Sequence[Any] | np.ndarray], headings: Sequence[Heading]
+        self,
+        columns: Mapping[str, Sequence[Any] | np.ndarray],
+        headings: Sequence[Heading],
+        *,
+        fit: bool = True,
     ) -> None:
-        """Show the columns that have a heading, by rising values of the first."""
+        """Show the columns that have a heading, by rising values of the first.
+
+        Without ``fit`` their widths stay where the titles and the digits of the numbers do.
+        """
+        self._later = None
         self._rows.fill({name: np.asarray(values) for name, values in columns.items()}, headings)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.resizeColumnsToContents()
-        self.updateGeometry()  # titles of two lines need more room
+        before, self._fitted = self._fitted, self._rows.look()
+        if fit or self._fitted != before:
+            self.resizeColumnsToContents()
+            self.updateGeometry()  # titles of two lines need more room
+
+    def show_later(self, show: Callable[[], None]) -> None:
+        """Have ``show`` call `show_columns`: now, or when the table is next looked at."""
+        self._later = show
+        if self.isVisible():
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        show, self._later = self._later, None
+        if show is not None:
+            show()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        self._catch_up()
+        super().showEvent(event)
 
     def minimumSizeHint(self) -> QSize:
         """Room for the titles, some rows, and the bar below that scrolls sideways."""
@@ -87,10 +116,12 @@ class FeatureTable(QTableView):
 
     def row(self, place: int) -> int:
         """The row of the columns that is shown at a place, counted from the top."""
+        self._catch_up()
         return int(self._rows.order[place])
 
     def text(self) -> str:
         """What is shown, in its order, as a spreadsheet takes it: tabs between, full precision."""
+        self._catch_up()
         shown = io.StringIO()
         writer = csv.writer(shown, delimiter="\t", lineterminator="\n")
         writer.writerow(heading.title for heading in self._rows.headings)
@@ -152,6 +183,10 @@ class _Rows(QAbstractTableModel):
         }
         self.order = np.arange(len(next(iter(columns.values()), ())))
         self.endResetModel()
+
+    def look(self) -> tuple[Any, ...]:
+        """The titles, and the digits of the numbers below them and of that of the rows."""
+        return self.headings, self._decimals, len(str(len(self.order)))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.order)
