@@ -162,9 +162,12 @@ def label_classes(table: Any) -> dict[int, str]:
     """
     if table is None or not {"index", "class"} <= set(table):
         return {}
-    pairs = zip(table["index"], table["class"], strict=True)
+    import pandas as pd
+
+    numbers = pd.to_numeric(table["index"], errors="coerce").to_numpy(dtype=float)
+    pairs = zip(numbers, table["class"], strict=True)
     return {
-        int(at): class_name(kind) for at, kind in pairs if not missing(at) and not missing(kind)
+        int(at): class_name(kind) for at, kind in pairs if math.isfinite(at) and not missing(kind)
     }
 
 

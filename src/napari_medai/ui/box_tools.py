@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels, Shapes
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton, QWidget
 
 from napari_medai.core.errors import MedaiError
 from napari_medai.core.steps import Step, Steps
 from napari_medai.core.words import digits
+from napari_medai.io.box_plane import label_classes
 from napari_medai.tasks.detection import Detection
 from napari_medai.tasks.segmentation import Segmentation
 from napari_medai.ui import engine
@@ -26,7 +26,6 @@ from napari_medai.ui.shape_boxes import boxes_of_layer
 from napari_medai.ui.source import LayerPicker
 
 if TYPE_CHECKING:
-    import pandas as pd
     from napari.components import ViewerModel
     from napari.layers import Layer
 
@@ -83,7 +82,7 @@ class BoxTools(QWidget):
         except MedaiError as error:
             self._ends.tell(str(error))
             return
-        names = class_names_of(layer.features)
+        names = label_classes(layer.features)
 
         def steps() -> Steps[tuple[Detection, Layer, str]]:
             from napari_medai.tasks.label_boxes import boxes_of_labels
@@ -142,17 +141,3 @@ class BoxTools(QWidget):
         self._viewer.add_layer(labels_layer(result, place))
         self._ends.status.setText(f"{result.told} in boxes · {seconds:.1f} s")
         self._ends.notes.setText("\n".join(result.notes))
-
-
-def class_names_of(table: pd.DataFrame) -> dict[int, str]:
-    """The classes of labels, from the features of their layer.
-
-    Rows without a class, or without a label, are left out.
-    """
-    import pandas as pd
-
-    if not {"index", "class"} <= set(table):
-        return {}
-    numbers = pd.to_numeric(table["index"], errors="coerce").to_numpy(dtype=float)
-    pairs = zip(numbers, table["class"], strict=True)
-    return {int(at): str(kind) for at, kind in pairs if np.isfinite(at) and not pd.isna(kind)}
