@@ -50,10 +50,18 @@ def greedy(
     return sorted(kept)
 
 
+@pytest.fixture(params=["a grid", "all pairs at once"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of finding pairs."""
+    monkeypatch.setattr(suppress, "CHUNK", 500)  # pairs come in many parts
+    if request.param == "a grid":
+        monkeypatch.setattr(suppress, "FEW", 0)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_greedy_suppression(ndim: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suppress, "CHUNK", 500)  # pairs come in many parts
+def test_it_is_greedy_suppression(ndim: int, seed: int) -> None:
     boxes = crowd(300, ndim=ndim, seed=seed)
     pairs = overlaps(*boxes, least=0.1)
     for threshold, most in ((0.0, 0.5), (0.3, 0.5), (0.3, 0.1), (0.7, 0.8)):
@@ -63,6 +71,7 @@ def test_it_is_greedy_suppression(ndim: int, seed: int, monkeypatch: pytest.Monk
         assert 0 < len(wanted) < 300
 
 
+@pytest.mark.usefixtures("way")
 def test_all_pairs_are_found_once() -> None:
     corners, scores, kinds = crowd(400)
     pairs = overlaps(corners, scores, kinds, least=0.2)
@@ -75,6 +84,7 @@ def test_all_pairs_are_found_once() -> None:
     assert (scores[pairs.strong] >= scores[pairs.weak]).all()
 
 
+@pytest.mark.usefixtures("way")
 def test_a_chain_lets_every_other_box_live() -> None:
     """The second falls to the first, so that the third stays, and so on."""
     start = torch.arange(9) * 4.0
@@ -92,6 +102,7 @@ def test_a_chain_lets_every_other_box_live() -> None:
     assert without.all()
 
 
+@pytest.mark.usefixtures("way")
 def test_nothing_is_nothing() -> None:
     none = torch.zeros(0)
     pairs = overlaps(none.reshape(0, 2, 2), none, none.long(), least=0.1)

@@ -20,6 +20,8 @@ from napari_medai.nn.box_targets import box_iou
 
 CHUNK = 1 << 20
 """Pairs compared at a time."""
+FEW = 600
+"""Boxes of which all pairs are compared at once: sooner done than a grid is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,11 @@ def _pairs(
     Along the longest edge of the larger box, the smaller one covers at least the part ``least`` of
     it: they are at most so many octaves apart, and their centres within one cell of its grid.
     """
-    if not len(corners):
+    if len(corners) <= FEW:
+        a, b = torch.triu_indices(len(corners), len(corners), 1, device=corners.device)
+        iou = box_iou(corners[a], corners[b])
+        enough = (iou > least) & (kinds[a] == kinds[b])
+        yield a[enough], b[enough], iou[enough]
         return
     longest = (corners[:, 1] - corners[:, 0]).amax(-1).clamp(min=1e-3)
     octave = torch.ceil(torch.log2(longest)).long()
