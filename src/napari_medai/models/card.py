@@ -40,7 +40,7 @@ def summary_line(spec: ModelSpec) -> str:
         f"{channels} channel" + "s" * (channels > 1),
     ]
     if spec.config.get("diameter"):
-        facts.append(f"objects about {spec.config['diameter']:g} px")
+        facts.append(f"objects about {_diameter(spec.config):g} px")
     if spec.config.get("decoder") in (CLASSES, BOXES):
         facts.append(", ".join(class_names(spec.config)))
     first = spec.description.strip().splitlines()[0] if spec.description.strip() else ""
@@ -64,7 +64,7 @@ def _expects(spec: ModelSpec) -> dict[str, Any]:
     return {
         "axes": spec.axes,
         "channels": ", ".join(spec.channels_in),
-        "object diameter": f"{config['diameter']:g} px" if config.get("diameter") else None,
+        "object diameter": f"{_diameter(config):g} px" if config.get("diameter") else None,
         "pixel size": " × ".join(f"{step:g}" for step in sizes) + " µm" if size else None,
         "spacing": " × ".join(f"{n:g}" for n in config.get("spacing") or []) + " mm (resampled to)"
         if config.get("spacing")
@@ -73,6 +73,11 @@ def _expects(spec: ModelSpec) -> dict[str, Any]:
         "classes": ", ".join(class_names(config)),
         "output channels": None if spec.cell else ", ".join(spec.channels_out),
     }
+
+
+def _diameter(config: Mapping[str, Any]) -> float:
+    """That of a typical object in pixels of the images trained on."""
+    return round(float(config["diameter"]) / float(config.get("zoom", 1.0)), 1)
 
 
 def _intensity(intensity: Intensity) -> str:
