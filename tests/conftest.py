@@ -137,6 +137,7 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from napari_medai.nn.box_crops import BoxExample
     from napari_medai.nn.box_net import BoxNet
     from napari_medai.nn.boxes import BoxObjective
+    from napari_medai.nn.crops import Geometry
     from napari_medai.nn.training import Run, Schedule
     from napari_medai.tasks.box_models import box_spec, package_boxes
 
@@ -146,7 +147,7 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = ("bright", "dim")
     spec = box_spec("discs", kwargs, classes=classes, description="For tests.", config=config)
     examples = []
-    for seed in range(6):
+    for seed in range(10):
         image, boxes = draw_blobs(seed=100 + seed)
         intensity = intensity_of(spec.config["intensity"])
         examples.append(BoxExample.of(image[None], boxes, classes=classes, intensity=intensity))
@@ -154,16 +155,17 @@ def box_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         net = BoxNet(**kwargs)
     objective = BoxObjective(
-        examples[:5],
-        examples[5:],
+        examples[:8],
+        examples[8:],
         levels=net.levels,
         classes=classes,
         channels=1,
         crop=(64, 64),
+        geometry=Geometry(zoom=1.15, stretch=1.05, turn=False, quarter=True),
         mosaics=0.0,
     )
     schedule = Schedule(
-        steps=150, minutes=1, batch=4, learning_rate=3e-3, validate_every=150, seed=0
+        steps=240, minutes=1, batch=4, learning_rate=6e-3, validate_every=240, seed=0
     )
     run = Run(net, objective, schedule, device=torch.device("cpu"))
     finished(run.steps())

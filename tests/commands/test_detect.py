@@ -27,7 +27,7 @@ from napari_medai.tasks.verify import full_check
 
 Run = Callable[..., tuple[int, str, str]]
 ENDINGS = ("_boxes.csv", "_boxes.json", "_boxes_record.json")
-HOW = ("--device", "cpu", "--diameter", 17, "--threshold", 0.2, "--overlap", 0.2)
+HOW = ("--device", "cpu", "--diameter", 17, "--threshold", 0.2)
 
 
 @pytest.fixture

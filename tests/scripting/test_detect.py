@@ -15,7 +15,7 @@ from napari_medai.core.boxes import box_ious
 from napari_medai.core.errors import InputError
 from napari_medai.ui import box_layers
 
-HOW: dict[str, Any] = {"device": "cpu", "diameter": 17, "threshold": 0.2, "overlap": 0.2}
+HOW: dict[str, Any] = {"device": "cpu", "diameter": 17, "threshold": 0.2}
 
 
 @pytest.fixture(autouse=True)
