@@ -81,22 +81,16 @@ def detected(model: Any, image: Any, **params: Any) -> Any:
 
 def accuracy(options: argparse.Namespace) -> None:
     """COCO's figures, with the magnification estimated for each image, as a user has it."""
-    from dataclasses import replace
-
-    from napari_medai.io.annotated import read_annotated
-    from napari_medai.io.images import read_image
     from napari_medai.models.registry import find_model
+    from napari_medai.scripting.box_pairs import annotated_images, read_pairs, renamed
     from napari_medai.tasks.evaluate import detection_scores
-    from napari_medai.tasks.pairs import BoxPair
 
-    found, notes = read_annotated(options.images, options.boxes, split=options.split or None)
+    found, notes = annotated_images(options.images, options.boxes, split=options.split or None)
     for note in notes:
         print(note, file=sys.stderr)
-    pairs = []
-    for one in found:
-        kinds = np.array([NAMES.get(str(kind), str(kind)) for kind in one.boxes.kinds])
-        boxes = replace(one.boxes, kinds=kinds)
-        pairs.append(BoxPair(read_image(one.path)[0].image, boxes, one.path.name))
+    known = {str(kind) for one in found for kind in one.boxes.kinds}
+    names = {given: name for given, name in NAMES.items() if given in known}
+    pairs = list(read_pairs(renamed(found, names)))
     told = detection_scores(find_model(options.model), pairs).described()
     figures = {
         name: told[name] for name in ("mAP@0.5", "mAP@[.5:.95]", "precision", "recall", "F1")

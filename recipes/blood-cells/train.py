@@ -35,6 +35,7 @@ from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.box_crops import BoxExample
 from napari_medai.nn.crops import Appearance, varied
 from napari_medai.nn.training import Run, Schedule
+from napari_medai.scripting.box_pairs import read_pairs, renamed
 from napari_medai.tasks.box_models import NETS, box_spec, package_boxes, sizes_of
 from napari_medai.tasks.course import fresh_net
 from napari_medai.tasks.evaluate import detection_scores
@@ -59,17 +60,7 @@ def pairs(data: Path, split: str) -> list[BoxPair]:
     found, notes = read_annotated(data / "images", data / "boxes.csv", split=split)
     for note in notes:
         print(note)
-    return [BoxPair(_image(one.path), _renamed(one.boxes), one.path.name) for one in found]
-
-
-def _image(path: Path) -> AxesArray:
-    (found,) = read_image(path)
-    return found.image
-
-
-def _renamed(boxes: Boxes) -> Boxes:
-    kinds = np.array([NAMES.get(str(kind), str(kind)) for kind in boxes.kinds])
-    return replace(boxes, kinds=kinds)
+    return list(read_pairs(renamed(found, NAMES)))
 
 
 def other_light(given: list[BoxPair]) -> Iterator[BoxPair]:
@@ -96,7 +87,9 @@ def other_cells(images: Path, masks: Path) -> Iterator[BoxPair]:
         (mask,) = read_image(masks / path.name)
         inside = (np.asarray(mask.image.data) > 0).astype(np.int32)
         boxes, _ = label_boxes(inside)
-        yield BoxPair(_image(path), Boxes.of(boxes.corners, ["WBC"] * len(boxes)), path.name)
+        (found,) = read_image(path)
+        cells = Boxes.of(boxes.corners, ["WBC"] * len(boxes))
+        yield BoxPair(found.image, cells, path.name)
 
 
 def split_up(examples: list[BoxExample]) -> tuple[list[BoxExample], list[BoxExample]]:
