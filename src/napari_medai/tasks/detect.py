@@ -24,6 +24,7 @@ from napari_medai.core.tiling import Window, plan_blocks
 from napari_medai.models.settings import class_names
 from napari_medai.tasks.assembly import Layout, Position
 from napari_medai.tasks.brightness import stack_range
+from napari_medai.tasks.computing import Device, Tile
 from napari_medai.tasks.detection import Candidates, Detection, Grid
 from napari_medai.tasks.finders import BoxFinder
 from napari_medai.tasks.magnification import magnification_of
@@ -81,20 +82,8 @@ class DetectParams:
             "help": "Edge of a typical box in pixels; 0 estimates it from the image",
         },
     ] = 0.0
-    device: Annotated[
-        str,
-        {"choices": ("auto", "cuda", "mps", "cpu"), "help": "Where to compute; auto: the fastest"},
-    ] = "auto"
-    tile: Annotated[
-        int,
-        {
-            "min": 0,
-            "max": 65_536,
-            "zero": "auto",
-            "unit": "px",
-            "help": "Edge of the tiles given to the net; smaller ones need less memory",
-        },
-    ] = 0
+    device: Device = "auto"
+    tile: Tile = 0
     block: Annotated[
         int,
         {

@@ -29,6 +29,7 @@ from napari_medai.models.settings import CLASSES, VOTES
 from napari_medai.tasks.assembly import Assembly, Decode, Layout
 from napari_medai.tasks.brightness import stack_range
 from napari_medai.tasks.classes import class_steps
+from napari_medai.tasks.computing import Device, Tile
 from napari_medai.tasks.finders import ObjectFinder
 from napari_medai.tasks.magnification import Magnification, magnification_of
 from napari_medai.tasks.record import run_record
@@ -114,20 +115,8 @@ class SegmentParams:
             "applies": CLASSES,
         },
     ] = "auto"
-    device: Annotated[
-        str,
-        {"choices": ("auto", "cuda", "mps", "cpu"), "help": "Where to compute; auto: the fastest"},
-    ] = "auto"
-    tile: Annotated[
-        int,
-        {
-            "min": 0,
-            "max": 65_536,
-            "zero": "auto",
-            "unit": "px",
-            "help": "Edge of the tiles given to the net; smaller ones need less memory",
-        },
-    ] = 0
+    device: Device = "auto"
+    tile: Tile = 0
     block: Annotated[
         int,
         {

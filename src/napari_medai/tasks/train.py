@@ -13,6 +13,7 @@ from napari_medai.core.steps import Steps
 from napari_medai.models.registry import own_folder
 from napari_medai.models.settings import CLASSES, class_names
 from napari_medai.models.spec import ModelSpec
+from napari_medai.tasks.computing import Device
 from napari_medai.tasks.course import Course, check_start, continued, course_steps
 from napari_medai.tasks.pairs import Pair, common_axes
 from napari_medai.tasks.train_classes import ClassCourse, class_spec
@@ -50,10 +51,7 @@ class TrainParams:
         3e-3
     )
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1, "help": "Makes a run repeatable"}] = 0
-    device: Annotated[
-        str,
-        {"choices": ("auto", "cuda", "mps", "cpu"), "help": "Where to compute; auto: the fastest"},
-    ] = "auto"
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         settle(self)
