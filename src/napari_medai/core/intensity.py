@@ -67,7 +67,12 @@ class FixedWindow:
             )
 
 
-Intensity = Percentiles | ZScore | FixedWindow
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The values themselves: for nets that are given them with their noise known."""
+
+
+Intensity = Percentiles | ZScore | FixedWindow | Unchanged
 """How a model wants the intensity of images."""
 
 
@@ -75,7 +80,7 @@ def intensity_of(setting: Mapping[str, Any]) -> Intensity:
     """From the setting ``intensity`` of a model.
 
     ``{"low": 1, "high": 99.8}`` are percentiles, ``{"zscore": 5}`` the standard deviations to clip
-    at, ``{"window": [-160, 240]}`` fixed values.
+    at, ``{"window": [-160, 240]}`` fixed values, ``{"unchanged": true}`` the values themselves.
 
     Raises
     ------
@@ -85,6 +90,8 @@ def intensity_of(setting: Mapping[str, Any]) -> Intensity:
     try:
         if set(setting) == {"zscore"}:
             return ZScore(clip=setting["zscore"])
+        if dict(setting) == {"unchanged": True}:
+            return Unchanged()
         if set(setting) == {"window"}:
             low, high = setting["window"]
             return FixedWindow(low=low, high=high)
@@ -95,8 +102,8 @@ def intensity_of(setting: Mapping[str, Any]) -> Intensity:
     except (TypeError, ValueError):
         pass
     raise InputError(
-        'intensity must be percentiles {"low", "high"}, {"zscore": clip} or '
-        f'{{"window": [low, high]}}, got {setting!r}'
+        'intensity must be percentiles {"low", "high"}, {"zscore": clip}, '
+        f'{{"window": [low, high]}} or {{"unchanged": true}}, got {setting!r}'
     )
 
 
@@ -154,6 +161,8 @@ def intensity_range(image: ArrayLike, intensity: Intensity | None = None) -> Ran
         )
     if isinstance(intensity, FixedWindow):
         return Range(intensity.low, intensity.high, 0.0, 1.0)
+    if isinstance(intensity, Unchanged):
+        return Range(0.0, 1.0, -inf, inf)
     values = _finite(np.concatenate(_samples(image)))
     if values.size == 0 and isinstance(image, np.ndarray):
         values = _finite(image.ravel())

@@ -65,7 +65,8 @@ def check_agreement(architecture: Architecture, stated: Mapping[str, int]) -> No
 def _rules(architecture: Architecture) -> dict[str, tuple[Callable[[Any], bool], str]]:
     ndim = architecture.kwargs.get("ndim", 2)
     channels = (lambda v: _whole(v, 1, MOST_CHANNELS), f"1 to {MOST_CHANNELS}")
-    own = {"channels_out": channels}
+    yes = (lambda v: isinstance(v, bool), "true or false")
+    own = {"channels_out": channels, "norm": yes, "residual": yes}
     if architecture[:2] == BOX_NET:
         widths = architecture.kwargs.get("widths", _FIVE)
         depth = len(widths) if isinstance(widths, list) else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_medai.core.intensity import FixedWindow, Intensity, ZScore, intensity_of
+from napari_medai.core.intensity import FixedWindow, Intensity, Unchanged, ZScore, intensity_of
 from napari_medai.models.settings import BOXES, CLASSES, class_names
 from napari_medai.models.spec import ModelSpec
 
@@ -86,6 +86,8 @@ def _intensity(intensity: Intensity) -> str:
             return f"z-score of the values other than 0, clipped at ±{clip:g}"
         case FixedWindow(low=low, high=high):
             return f"{low:g} and {high:g} become 0 and 1, values beyond are clipped"
+        case Unchanged():
+            return "values themselves, with the noise stabilised to a deviation of 1"
         case _:
             return f"percentiles {intensity.low:g} and {intensity.high:g} become 0 and 1"
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.intensity import FixedWindow, Intensity, ZScore, intensity_of
+from napari_medai.core.intensity import FixedWindow, Intensity, Unchanged, ZScore, intensity_of
 from napari_medai.models.architecture import DEFAULTS
 from napari_medai.models.settings import number
 from napari_medai.models.spec import Architecture, ModelSpec
@@ -252,6 +252,8 @@ def _input(spec: ModelSpec, files: Mapping[str, str]) -> dict[str, Any]:
 
 def _preprocessing(intensity: Intensity, axes: list[str]) -> list[dict[str, Any]]:
     """The steps of the format that come nearest: its z-score counts zeros and extremes too."""
+    if isinstance(intensity, Unchanged):
+        return []
     if isinstance(intensity, ZScore):
         clip = {"min": -intensity.clip, "max": intensity.clip}
         return [

@@ -10,10 +10,10 @@ from napari_medai.core.axes import SPACE
 from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
 
-VOTES, CLASSES, BOXES = "centre votes", "classes", "boxes"
-DECODERS = {"segment": (VOTES, CLASSES), "detect": (BOXES,)}
+VOTES, CLASSES, BOXES, LIGHT = "centre votes", "classes", "boxes", "light"
+DECODERS = {"segment": (VOTES, CLASSES), "detect": (BOXES,), "denoise": (LIGHT,)}
 """What turns a net's maps into the results of a task."""
-NEEDED = {"segment": ("decoder",), "detect": ("decoder",)}
+NEEDED = {"segment": ("decoder",), "detect": ("decoder",), "denoise": ("decoder",)}
 """What the settings of a task's model must hold, and besides, by its decoder:"""
 NEEDED_BY = {VOTES: ("diameter",), CLASSES: ("classes",), BOXES: ("classes", "diameter")}
 
@@ -73,13 +73,18 @@ def _rules(task: str, space: int) -> dict[str, tuple[Callable[[Any], bool], str]
     return {
         "intensity": (
             _is_intensity,
-            'percentiles low < high, {"zscore": clip} or {"window": [low, high]}',
+            'percentiles low < high, {"zscore": clip}, {"window": [low, high]} or '
+            '{"unchanged": true}',
         ),
         "decoder": (
             lambda v: isinstance(v, str) and (not decoders or v in decoders),
             " or ".join(map(repr, decoders)) or "a name",
         ),
         "diameter": (_is_positive, "a positive number of pixels"),
+        "seen": (
+            lambda v: v == "TYX" and space == 3,
+            "'TYX', for a net that sees frames as slices",
+        ),
         "zoom": (_is_positive, "a positive factor"),
         "zoom_range": (lambda v: number(v) and 1 <= v < 1e6, "a factor of 1 or more"),
         "anisotropy": (_is_positive, "a positive number"),
@@ -117,6 +122,8 @@ def _is_size(value: Any, space: int) -> bool:
 def _is_intensity(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
+    if dict(value) == {"unchanged": True}:
+        return True
     values = [n for v in value.values() for n in (v if isinstance(v, list) else [v])]
     if not all(map(number, values)) or len(values) != (1 if "zscore" in value else 2):
         return False

@@ -51,7 +51,8 @@ class ModelSpec:
         background) and may have the ``spacing`` that images are resampled to (millimetres, one a
         spatial axis) and the axes along which they may be mirrored (``mirror``; ``mirrored``
         says that averaging over mirrored views is worth its time). To detect, the decoder
-        ``"boxes"``, ``classes`` and the ``diameter`` (the edge of a typical box). ``zoom`` (the one
+        ``"boxes"``, ``classes`` and the ``diameter`` (the edge of a typical box). To denoise, the
+        decoder ``"light"`` and the ``intensity`` ``{"unchanged": true}``. ``zoom`` (the one
         at which images like those of the training are seen), ``zoom_range`` (factor
         within which objects of other sizes are known), ``anisotropy`` (step along z over that in
         the plane), ``pixel_size`` (micrometer, a number or one a spatial axis), ``intensity``
@@ -204,6 +205,8 @@ def _check_shape(spec: ModelSpec) -> None:
                 f"a model of {count - 1} classes has {count} output channels (background first), "
                 f"got {len(spec.channels_out)}"
             )
+    elif spec.task == "denoise":
+        _check_light(spec)
     elif spec.task == "segment" and len(spec.channels_out) != 2 + space:
         raise InputError(
             f"a model that segments in {space}D has {2 + space} output channels (foreground, "
@@ -211,6 +214,15 @@ def _check_shape(spec: ModelSpec) -> None:
         )
     counts = {"channels_in": len(spec.channels_in), "channels_out": len(spec.channels_out)}
     check_agreement(spec.architecture, {"ndim": space, **counts})
+
+
+def _check_light(spec: ModelSpec) -> None:
+    counts = len(spec.channels_in), len(spec.channels_out)
+    if counts != (2, 1):
+        raise InputError(
+            "a model that denoises takes 2 channels (values with stabilised noise, and the level "
+            f"of that noise) and gives 1, got {counts[0]} and {counts[1]}"
+        )
 
 
 def _check_boxes(spec: ModelSpec) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_medai.core.intensity import FixedWindow, Intensity, ZScore
+from napari_medai.core.intensity import FixedWindow, Intensity, Unchanged, ZScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ def _test_images(net: nn.Module, intensity: Intensity) -> tuple[np.ndarray, torc
 def _by_the_format(raw: np.ndarray, intensity: Intensity) -> np.ndarray:
     """Normalised as the package's ``preprocessing`` says, in the words of the format."""
     values = raw.astype(np.float64)
+    if isinstance(intensity, Unchanged):
+        return values.astype(np.float32)
     if isinstance(intensity, ZScore):
         values = (values - values.mean()) / (values.std() + 1e-6)
         return values.clip(-intensity.clip, intensity.clip).astype(np.float32)

@@ -173,9 +173,13 @@ def _loaded(
     load_weights(net, weights)
     if device == "mps" and net.ndim == 3:
         device = "cpu"  # Metal lacks pooling in 3D in many versions of PyTorch
-    backend = backend_for(net, torch.device(device))
+    return scorer_of(net, backend_for(net, torch.device(device)))
+
+
+def scorer_of(net: nn.Module, backend: Backend) -> ScoreNet:
+    """A net at its own zoom, run by a backend."""
     one = Scale.nearest(1.0)
-    return ScoreNet(net, backend, (one,) * int(net.ndim), BATCH[device])  # type: ignore[arg-type]
+    return ScoreNet(net, backend, (one,) * int(net.ndim), BATCH[backend.device.type])  # type: ignore[arg-type]
 
 
 def built_net(import_from: str, name: str, kwargs: Mapping[str, Any]) -> nn.Module:

@@ -42,7 +42,8 @@ class Schedule:
     """How long and how fast to train.
 
     ``steps`` fixes the number of optimiser steps: the same seed then gives the same weights on
-    the same machine. With ``steps`` 0 the loop runs for ``minutes`` instead.
+    the same machine. With ``steps`` 0 the loop runs for ``minutes`` instead. With ``patience``, it
+    ends after so many checks without a better score.
     """
 
     steps: int = 0
@@ -51,6 +52,7 @@ class Schedule:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     validate_every: int = 500
+    patience: int = 0
     seed: int = 0
 
 
@@ -175,6 +177,12 @@ class Run:
         return min(1.0, seconds / (60 * self.schedule.minutes))
 
     def _over(self, seconds: float) -> bool:
+        since = self.trained.steps - self.trained.best.get("step", self.trained.steps)
+        if (
+            self.schedule.patience
+            and since >= self.schedule.patience * self.schedule.validate_every
+        ):
+            return True
         if self.schedule.steps:
             return self.trained.steps >= self.schedule.steps
         return seconds >= 60 * self.schedule.minutes

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+FAINT = 0.1
+"""What the second convolution of a block without normalisation begins with, to the usual."""
 AUXILIARY = "auxiliary."
 """What the names of the weights begin with that only training needs."""
 
@@ -43,6 +45,11 @@ class UNet(nn.Module):
         How many levels below the finest answer too, in training only (deep supervision): their
         maps, repeated to full size, follow the others as further channels. The weights of their
         heads begin with `AUXILIARY` and are not needed to predict.
+    norm
+        Without batch normalisation and biases, the net answers in the scale of its input: of
+        twice the input, twice the output. So it may be taught brightness in any units.
+    residual
+        What the net says is added to the first channels of its input: it learns what to change.
     """
 
     def __init__(
@@ -55,6 +62,8 @@ class UNet(nn.Module):
         shuffle: int | Sequence[int] = 1,
         pool: int | Sequence[int] = 2,
         auxiliary: int = 0,
+        norm: bool = True,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if ndim not in (2, 3):
@@ -65,25 +74,33 @@ class UNet(nn.Module):
         self.fold = per_axis(shuffle, ndim)
         self.pool = per_axis(pool, ndim)
         self.levels = len(widths)
+        self.residual = residual
         cell = int(torch.tensor(self.fold).prod())
         conv = CONV[ndim]
-        self.stem = Block(ndim, channels_in * cell, widths[0])
-        self.down = nn.ModuleList(Block(ndim, a, b) for a, b in pairwise(widths))
+        self.stem = Block(ndim, channels_in * cell, widths[0], norm=norm)
+        self.down = nn.ModuleList(Block(ndim, a, b, norm=norm) for a, b in pairwise(widths))
         self.lateral = nn.ModuleList(conv(b, a, 1, bias=False) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(Block(ndim, a, a) for a in widths[:-1])
-        self.head = conv(widths[0], channels_out * cell, 1)
+        self.up = nn.ModuleList(Block(ndim, a, a, norm=norm) for a in widths[:-1])
+        self.head = conv(widths[0], channels_out * cell, 1, bias=norm)
+        if residual and channels_in < channels_out:
+            raise ValueError(f"{channels_in} channels cannot be added to {channels_out}")
         most = max(0, self.levels - 2)
         if not 0 <= auxiliary <= most:
             raise ValueError(f"auxiliary must be from 0 to {most}, got {auxiliary}")
         self.auxiliary = nn.ModuleList(
-            conv(width, channels_out, 1) for width in widths[1 : auxiliary + 1]
+            conv(width, channels_out, 1, bias=norm) for width in widths[1 : auxiliary + 1]
         )
         for module in self.modules():
             if isinstance(module, conv):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        for block in self.modules():
+            if isinstance(block, Block) and not norm:
+                # Nothing else keeps what blocks add from growing with their number.
+                block.conv2.weight.data.mul_(FAINT)
         for head in (self.head, *self.auxiliary):
             nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
+            if norm:
+                nn.init.zeros_(head.bias)
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -118,6 +135,8 @@ class UNet(nn.Module):
             if self.training and 0 < level <= len(self.auxiliary):
                 coarse.append(self.auxiliary[level - 1](x))
         maps = unfolded(self.head(x), self.fold)
+        if self.residual:
+            maps = maps + image[:, : self.channels_out]
         if not coarse:
             return maps
         size = maps.shape[2:]
@@ -125,15 +144,17 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3-wide convolutions with batch normalisation and a residual connection."""
+    """Two 3-wide convolutions with a residual connection, and batch normalisation if asked for."""
 
-    def __init__(self, ndim: int, channels_in: int, channels_out: int) -> None:
+    def __init__(
+        self, ndim: int, channels_in: int, channels_out: int, *, norm: bool = True
+    ) -> None:
         super().__init__()
-        conv, norm = CONV[ndim], NORM[ndim]
+        conv = CONV[ndim]
         self.conv1 = conv(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm1 = norm(channels_out)
+        self.norm1 = NORM[ndim](channels_out) if norm else nn.Identity()
         self.conv2 = conv(channels_out, channels_out, 3, padding=1, bias=False)
-        self.norm2 = norm(channels_out)
+        self.norm2 = NORM[ndim](channels_out) if norm else nn.Identity()
         self.match: nn.Module = (
             nn.Identity()
             if channels_in == channels_out

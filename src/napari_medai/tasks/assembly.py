@@ -272,8 +272,8 @@ def chunks_of(layout: Layout) -> list[int]:
     return [min(sizes[a], edge) if a in layout.space else 1 for a in layout.axes]
 
 
-def temporary_store() -> Path:
+def temporary_store(name: str = "labels") -> Path:
     """Where a zarr array may be made that goes with the process."""
     folder = Path(tempfile.mkdtemp(prefix="napari-medai-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder / "labels.zarr"
+    return folder / f"{name}.zarr"

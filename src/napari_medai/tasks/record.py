@@ -19,7 +19,7 @@ PACKAGES = ("napari-medai", "torch", "openvino", "numpy", "scipy")
 
 def run_record(
     task: str,
-    model: Model,
+    model: Model | str,
     parameters: Mapping[str, Any],
     image: AxesArray,
     *,
@@ -29,12 +29,15 @@ def run_record(
 ) -> dict[str, Any]:
     """What goes into ``metadata["medai"]`` of a result: plain values only.
 
-    ``found`` is what the run decided or counted by itself. The image is described by its axes and
-    shape alone; names and headers of its file stay out.
+    ``model`` is a word where there is no package; ``found`` is what the run decided or counted by
+    itself. The image is described by its axes and shape alone; names and headers of its file stay
+    out.
     """
     return {
         "task": task,
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "model": {"name": model}
+        if isinstance(model, str)
+        else {"name": model.name, "version": model.version, "sha256": model.sha256},
         "parameters": dict(parameters),
         "image": {
             "axes": image.axes,

@@ -1,0 +1,81 @@
+"""Where a restored image goes: memory, or a disk where it is large."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medai.core.axes import AxesArray
+from napari_medai.core.label_store import new_label_store, write_labels
+from napari_medai.core.tiling import Window
+from napari_medai.tasks.assembly import CHUNK, temporary_store
+from napari_medai.tasks.planes import Planes, Position
+
+LARGEST_IN_MEMORY = {True: 1 << 31, False: 1 << 28}
+"""Bytes beyond which a result is written to disk: of images in memory, and of lazy ones."""
+
+
+@dataclass(slots=True)
+class ImageStore:
+    """An array shaped as an image, float32 or of its own dtype, written window by window."""
+
+    array: Any
+    folder: Path | None
+    clipped: int = 0
+
+    @classmethod
+    def of(cls, image: AxesArray, *, out: Path | None, same_dtype: bool) -> ImageStore:
+        """A new one; ``out`` is a folder to be made (zarr).
+
+        Raises
+        ------
+        InputError
+            If ``out`` exists or cannot be written.
+        """
+        dtype = np.dtype(image.data.dtype) if same_dtype else np.dtype(np.float32)
+        large = LARGEST_IN_MEMORY[isinstance(image.data, np.ndarray)]
+        if out is None and prod(image.shape) * dtype.itemsize > large:
+            out = temporary_store("image")
+        if out is None:
+            return cls(np.zeros(image.shape, dtype), None)
+        chunks = [min(n, CHUNK) if axis in "YX" else 1 for axis, n in image.sizes.items()]
+        store = new_label_store(out, image.shape, chunks, axes=image.axes, dtype=str(dtype))
+        return cls(store, out)
+
+    def writer(self, planes: Planes, position: Position) -> Callable[[Window, np.ndarray], None]:
+        """Writes windows of one plane."""
+
+        def write(window: Window, values: np.ndarray) -> None:
+            key, laid = planes.placed(position, window, self._converted(values))
+            write_labels(self.array, key, laid)
+
+        return write
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.clipped:
+            return ()
+        return (
+            f"{self.clipped} values lay beyond {self.array.dtype} and were clipped; "
+            "float32 keeps them.",
+        )
+
+    def discard(self) -> None:
+        """Remove what a run that did not end wrote to disk."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _converted(self, values: np.ndarray) -> np.ndarray:
+        dtype = np.dtype(self.array.dtype)
+        if dtype.kind not in "iub":
+            return values.astype(dtype, copy=False)
+        low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        rounded = np.rint(np.nan_to_num(values.astype(np.float64)))
+        self.clipped += int(np.count_nonzero((rounded < low) | (rounded > high)))
+        return rounded.clip(low, high).astype(dtype)

@@ -1,0 +1,133 @@
+"""One plane restored, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from napari_medai.core.axes import AxesArray
+from napari_medai.core.defects import defects
+from napari_medai.core.memory import give_back
+from napari_medai.core.noise import CameraNoise
+from napari_medai.core.predict import predict
+from napari_medai.core.steps import Step, Steps, as_part
+from napari_medai.core.tiling import Block, Window, plan_blocks
+
+if TYPE_CHECKING:
+    from napari_medai.nn.runner import ScoreNet
+
+TILE = {2: 512, 3: 64}
+BLOCK = {2: 2048, 3: 128}
+SLOW = 10.0
+"""Pixels (the sigma of a Gaussian): changes slower than this are given back."""
+REACH = 30
+"""Pixels beyond which that Gaussian ends."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restorer:
+    """Takes noise out of planes; without a net, or without noise, leaves them as they are.
+
+    The mean of noise over many pixels is nothing. So what the net took away is averaged over
+    `SLOW` pixels and given back: brightness is kept everywhere, whatever the net believes, at the
+    price of a thousandth of the noise.
+    """
+
+    net: ScoreNet | None
+    noise: CameraNoise | None
+    strength: float = 1.0
+    tile: int = 0
+    block: int = 0
+
+    def steps(
+        self, plane: AxesArray, write: Callable[[Window, np.ndarray], None]
+    ) -> Steps[tuple[tuple[str, ...], ScoreNet | None]]:
+        """Restore a plane (\\*space) and write it; returns notes and the net that it ended with."""
+        ndim = len(plane.shape)
+        net, noise = self.net, self.noise
+        halo = (0,) * ndim if net is None else net.halo
+        reach = (0,) * (ndim - 2) + (REACH, REACH)
+        blocks = plan_blocks(
+            plane.shape,
+            size=self.block or BLOCK[ndim],
+            overlap=tuple(h + r for h, r in zip(halo, reach, strict=True)),
+            multiple=1 if net is None else net.multiple,
+        )
+        notes: dict[str, None] = {}
+        for done, block in enumerate(blocks):
+            values = np.asarray(plane.data[block.read])
+            if net is None or noise is None or self.strength == 0:
+                write(block.core, values[block.inner])
+            else:
+                work = self._restored(values, block, net, noise)
+                restored, said, net = yield from as_part(work, done=done, total=len(blocks))
+                write(block.core, restored[block.inner])
+                notes |= dict.fromkeys(said)
+            if len(blocks) > 1:
+                give_back()
+            yield Step(done + 1, len(blocks))
+        return tuple(notes), net
+
+    def _restored(
+        self, values: np.ndarray, block: Block, net: ScoreNet, noise: CameraNoise
+    ) -> Steps[tuple[np.ndarray, tuple[str, ...], ScoreNet]]:
+        """The values of a block, float32, less noise."""
+        known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+        sound = known & ~_isolated(values, noise)
+        filled = _filled(values, sound, noise.offset)
+        root = noise.stabilised(filled)[None]
+        level = np.float32(max(1.0, self.strength))
+
+        def read(window: Window) -> np.ndarray:
+            part = root[(slice(None), *window)]
+            return np.concatenate([part, np.full_like(part, level)])
+
+        tile = self.tile or TILE[values.ndim]
+        scores, notes, net = yield from predict(net, read, values.shape, tile=tile)
+        restored = noise.restored(np.asarray(net.kept(scores))[0])
+        restored += _slow(filled - restored, sound)
+        share = np.float32(min(1.0, self.strength))
+        if share < 1:
+            restored += (1 - share) * (filled - restored)
+        restored[~known] = np.nan
+        return restored, notes, net
+
+
+def _isolated(values: np.ndarray, noise: CameraNoise) -> np.ndarray:
+    """Which pixels are hot or dead, plane by plane."""
+    if min(values.shape[-2:]) < 3:
+        return np.zeros(values.shape, bool)
+    flat = values.reshape(-1, *values.shape[-2:])
+    found = [defects(plane, noise, saturated=np.inf) for plane in flat]
+    return np.stack(found).reshape(values.shape)
+
+
+def _filled(values: np.ndarray, sound: np.ndarray, dark: float) -> np.ndarray:
+    """Values as float32, those that say nothing replaced by the mean of the others around."""
+    filled = np.asarray(values, np.float32)
+    if sound.all():
+        return filled
+    filled = np.where(sound, filled, 0)
+    size = (1,) * (values.ndim - 2) + (3, 3)
+    counts = ndimage.uniform_filter(sound.astype(np.float32), size, mode="nearest")
+    sums = ndimage.uniform_filter(filled, size, mode="nearest")
+    near = np.where(counts > 0.01, sums / np.maximum(counts, 0.01), np.float32(dark))
+    return np.where(sound, filled, near.astype(np.float32))
+
+
+def _slow(residual: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """The slow changes of a residual in the plane, over pixels that are sound; float32."""
+    sigma = (0.0,) * (residual.ndim - 2) + (SLOW, SLOW)
+    radius = (0,) * (residual.ndim - 2) + (REACH, REACH)
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(values, sigma, radius=radius, mode="nearest")
+
+    if sound.all():
+        return np.asarray(smooth(residual))
+    shown = smooth(sound.astype(np.float32))
+    return np.asarray(smooth(np.where(sound, residual, 0)) / np.maximum(shown, 0.01))
