@@ -19,7 +19,13 @@ from napari_medai.io.layer_data import (
     write_labels,
 )
 from napari_medai.io.ome_tiff import write_tiff
-from napari_medai.io.samples import blood_smear, ct_abdomen, nuclei_fluorescence, nuclei_histology
+from napari_medai.io.samples import (
+    blood_smear,
+    ct_abdomen,
+    mitochondria,
+    nuclei_fluorescence,
+    nuclei_histology,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -148,6 +154,16 @@ def test_samples() -> None:
         (layer,) = layers_of(data, options, kind)
         assert layer.rgb == rgb
         assert layer.name == name
+
+
+def test_the_noisy_sample_has_its_long_exposure_behind_it() -> None:
+    long, short = (layers_of(*layer)[0] for layer in mitochondria())
+    assert short.data.shape == long.data.shape == (384, 512)
+    assert short.visible
+    assert not long.visible
+    assert np.corrcoef(short.data.ravel(), long.data.ravel())[0, 1] > 0.9
+    steps = [np.diff(layer.data.astype(float)).std() / layer.data.std() for layer in (short, long)]
+    assert steps[0] > 1.5 * steps[1], "the short exposure is the noisy one"
 
 
 def test_the_sample_ct_has_its_organs_on_its_grid() -> None:

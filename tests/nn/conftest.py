@@ -53,5 +53,6 @@ def enlivened(net: Net, *heads: str) -> Net:
                 module.running_var.uniform_(0.5, 2)
             elif name.split(".")[-1] in heads:
                 module.weight.normal_(0, 0.3)
-                module.bias.normal_(0, 0.3)
+                if module.bias is not None:
+                    module.bias.normal_(0, 0.3)
     return net.eval()

@@ -203,3 +203,11 @@ def test_a_step_that_explodes_changes_nothing() -> None:
     before = {k: v.clone() for k, v in training.net.named_parameters()}
     finished(training.steps())
     assert all(torch.equal(v, before[k]) for k, v in training.net.named_parameters())
+
+
+def test_without_anything_better_patience_ends_it() -> None:
+    plan = schedule(steps=60, validate_every=3, patience=2)
+    done = run(plan, objective=Brighter(scores=[0.1, 0.5, 0.4, 0.3, 0.2]))
+    trained = finished(done.steps())
+    assert trained.best["step"] == 6
+    assert trained.steps == 12, "two checks after the best one"

@@ -25,6 +25,12 @@ NETS: dict[str, dict[str, Any]] = {
         "ndim": 3, "channels_in": 2, "channels_out": 2, "widths": [4, 5], "pool": [1, 2, 2],
     },
     "3D folded in the plane": {"ndim": 3, "widths": [4, 5], "shuffle": [1, 2, 2], "pool": 2},
+    "2D without normalisation, residual": {
+        "ndim": 2, "channels_in": 2, "widths": [6, 8], "norm": False, "residual": True,
+    },
+    "3D without normalisation, residual": {
+        "ndim": 3, "channels_in": 2, "widths": [5, 6], "norm": False, "residual": True,
+    },
     "3D folded": {"ndim": 3, "widths": [4, 5], "shuffle": 2, "pool": [1, 2, 2]},
 }  # fmt: skip
 
@@ -97,7 +103,8 @@ def test_one_image_can_be_learned_by_heart(kwargs: dict[str, Any]) -> None:
     x = image(net, 4)
     blobs = functional.interpolate(image(net, 1, seed=3)[:, :1], x.shape[2:], mode="nearest")
     wanted = (x[:, :1] > blobs).float().expand(-1, net.channels_out, *x.shape[2:])
-    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-2)
+    rate = 2e-2 if kwargs.get("norm", True) else 1e-2  # nothing else keeps its steps small
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate)
     losses = []
     for _ in range(60):
         loss = functional.binary_cross_entropy_with_logits(net(x), wanted)
@@ -167,3 +174,28 @@ def test_a_net_of_one_or_four_dimensions_is_refused() -> None:
     for ndim in (1, 4):
         with pytest.raises(ValueError, match="ndim must be 2 or 3"):
             UNet(ndim=ndim)
+
+
+def test_without_normalisation_it_answers_in_the_scale_of_its_input(
+    lively: Callable[..., UNet],
+) -> None:
+    net = lively(channels_in=2, widths=[6, 8], norm=False, residual=True)
+    x = image(net, 3)
+    with torch.inference_mode():
+        torch.testing.assert_close(net(7.5 * x), 7.5 * net(x), rtol=1e-4, atol=1e-5)
+        assert not net(torch.zeros_like(x)).any()
+
+
+def test_a_residual_net_adds_to_its_first_channels(lively: Callable[..., UNet]) -> None:
+    net = lively(channels_in=3, channels_out=2, widths=[4, 5], residual=True)
+    x = image(net, 3)
+    with torch.inference_mode():
+        y = net(x)
+        net.residual = False
+        torch.testing.assert_close(y, net(x) + x[:, :2])
+        assert net(x).abs().max() > 1e-3
+
+
+def test_there_must_be_channels_to_add_to() -> None:
+    with pytest.raises(ValueError, match="1 channels cannot be added to 2"):
+        UNet(channels_in=1, channels_out=2, residual=True)

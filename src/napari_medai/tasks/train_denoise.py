@@ -135,7 +135,7 @@ def train_denoise_steps(
     """
     folder = own_folder(name, overwrite=overwrite)
     space = "YX" if across == "plane" else across + "YX"
-    planes = list(_planes(pairs, space))
+    planes = list(planes_of(pairs, space))
     if start is None:
         kwargs = NETS[len(space)]
         text = f"Denoising in {len(space)}D, trained with napari-medai."
@@ -155,8 +155,14 @@ def train_denoise_steps(
     return (yield from steps)
 
 
-def _planes(pairs: Sequence[NoisyPair], space: str) -> Iterator[NoisyPlane]:
-    """Planes spread over each image; those of a channel without noise are left out."""
+def planes_of(pairs: Sequence[NoisyPair], space: str) -> Iterator[NoisyPlane]:
+    """Planes spread over each image; those of a channel without noise are left out.
+
+    Raises
+    ------
+    InputError
+        If an image is too small, or of another shape than its clean one, or none has noise.
+    """
     if not pairs:
         raise InputError("there is no image to learn from; give one or more")
     found = 0

@@ -28,6 +28,14 @@ def blood_smear() -> list[LayerData]:
     return _sample("blood_smear.jpg", title="Blood smear")
 
 
+def mitochondria() -> list[LayerData]:
+    """Mitochondria of a living cell, 384 x 512, in a short exposure and, not shown, a long one."""
+    (long,) = _sample("mitochondria_long.png", title="Mitochondria (long exposure)")
+    (short,) = _sample("mitochondria_short.png", title="Mitochondria (noisy)")
+    long[1]["visible"] = False
+    return [long, short]
+
+
 def ct_abdomen() -> list[LayerData]:
     """A CT of the upper abdomen, 30 x 101 x 122 voxels of 3 mm, and its organs as labels."""
     from napari_medai.io.dicom.volume import SOFT_TISSUE
