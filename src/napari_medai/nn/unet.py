@@ -121,13 +121,16 @@ class UNet(nn.Module):
             reach.append(-(-radius // stride) * stride)
         return tuple(reach)
 
-    def forward(self, image: Tensor) -> Tensor:
-        x = self.stem(folded(image, self.fold))
-        skips: list[Tensor] = []
-        coarse: list[Tensor] = []
+    def encoded(self, image: Tensor) -> list[Tensor]:
+        """What each level makes of the image on the way down, finest first."""
+        found = [self.stem(folded(image, self.fold))]
         for block in self.down:
-            skips.append(x)
-            x = block(POOL[self.ndim](x, self.pool))
+            found.append(block(POOL[self.ndim](found[-1], self.pool)))
+        return found
+
+    def forward(self, image: Tensor) -> Tensor:
+        *skips, x = self.encoded(image)
+        coarse: list[Tensor] = []
         for level in reversed(range(self.levels - 1)):
             x = self.lateral[level](x)
             x = skips[level] + functional.interpolate(x, scale_factor=[float(p) for p in self.pool])
