@@ -1,0 +1,80 @@
+"""The noise of a camera: how much values scatter at each brightness, and how to even that out.
+
+A camera that counts photo-electrons adds to each value a scatter that grows with the light (shot
+noise) and one that does not (read noise): the variance is a straight line over the mean. On such
+values the generalised Anscombe transform gives values of variance 1 everywhere, which is what a
+denoiser that knows one kind of noise wants.
+
+Sources: Foi et al. 2008 (the model), Murtagh et al. 1995 (the transform).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from napari_medai.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraNoise:
+    """Noise whose variance is ``gain * (mean - offset) + read_noise**2``.
+
+    Parameters
+    ----------
+    gain
+        Values of the image to one photo-electron; 0 where the noise is the same everywhere.
+    offset
+        The value without light.
+    read_noise
+        Standard deviation of the values without light.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite, gain or read noise is negative, or both are 0.
+    """
+
+    gain: float
+    offset: float
+    read_noise: float
+
+    def __post_init__(self) -> None:
+        finite = -inf < self.offset < inf and self.gain < inf and self.read_noise < inf
+        if not finite or not (self.gain >= 0 and self.read_noise >= 0):
+            raise InputError(
+                "gain and read noise must be numbers of 0 or more, and the offset a number, got "
+                f"{self.gain!r}, {self.read_noise!r} and {self.offset!r}"
+            )
+        if self.gain == 0 == self.read_noise:
+            raise InputError("gain and read noise are both 0: an image without noise needs nothing")
+
+    @property
+    def floor(self) -> float:
+        """What stands under the root of the transform where there is no light."""
+        return 0.375 * self.gain**2 + self.read_noise**2
+
+    def variance(self, mean: np.ndarray) -> np.ndarray:
+        """The variance at these expected values."""
+        light = np.maximum(np.asarray(mean, np.float64) - self.offset, 0)
+        return np.asarray(self.gain * light + self.read_noise**2)
+
+    def stabilised(self, values: np.ndarray) -> np.ndarray:
+        """Values of variance about 1, 0 at the offset; float32.
+
+        The transform is that of Anscombe, written so that it also holds for a gain of 0 and loses
+        no digits for a small one.
+        """
+        light = np.asarray(values, np.float64) - self.offset
+        root = np.sqrt(np.maximum(self.gain * light + self.floor, 0))
+        low = np.sqrt(self.floor)
+        light = np.maximum(light, -self.floor / self.gain) if self.gain else light
+        return np.asarray(2 * light / (root + low), np.float32)
+
+    def restored(self, stabilised: np.ndarray) -> np.ndarray:
+        """The inverse of `stabilised`; float32."""
+        root = np.asarray(stabilised, np.float64)
+        light = self.gain / 4 * root**2 + np.sqrt(self.floor) * root
+        return np.asarray(light + self.offset, np.float32)
