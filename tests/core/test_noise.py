@@ -76,6 +76,28 @@ def test_stabilised_values_without_light_have_a_variance_of_about_1() -> None:
     assert noise.stabilised(values).var() == pytest.approx(1, abs=0.06)
 
 
+@pytest.mark.parametrize("photons", [0, 1, 3, 10, 100, 1000])
+@pytest.mark.parametrize("read", [0, 0.5, 2, 6])
+def test_the_mean_of_stabilised_values_tells_the_expected_value(
+    photons: float, read: float, photo: Callable[..., np.ndarray]
+) -> None:
+    noise = CameraNoise(gain=3, offset=100, read_noise=3 * read)
+    image = photo(np.ones((600, 600)), peak=photons, gain=3, read=read, dtype="float64")
+    mean = noise.stabilised(image).mean(dtype=np.float64)
+    found = float(noise.expected(np.array(mean)))
+    # within a tenth of a photo-electron, and not as far off as the plain inverse
+    assert found == pytest.approx(100 + 3 * photons, abs=0.3)
+    if photons >= 3:
+        plain = float(noise.restored(np.array(mean)))
+        assert abs(found - image.mean()) < abs(plain - image.mean())
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+def test_expected_values_rise_with_the_mean(noise: CameraNoise) -> None:
+    means = np.linspace(0, 50, 200)
+    assert (np.diff(noise.expected(means)) > 0).all()
+
+
 @pytest.mark.parametrize(
     "numbers",
     [
