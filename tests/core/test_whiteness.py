@@ -71,7 +71,18 @@ def test_faint_structure_that_is_wide_shows_in_blocks() -> None:
     residual = rng.normal(0, 1, (256, 256)) + 0.25 * wide / wide.std()
     found = whiteness(residual, 1.0)
     assert max(found.correlations) < 0.1
-    assert "blocks of 8 pixels differ" in found.sentence
+    assert "blocks of 8 pixels vary" in found.sentence
+
+
+def test_noise_of_which_only_the_finest_part_was_taken_is_no_structure() -> None:
+    noise = np.random.default_rng(6).normal(0, 2, (200, 200))
+    found = whiteness(noise - gaussian_filter(noise, 0.6), 2.0)
+    assert max(found.correlations) < -0.15
+    assert not found.white
+    assert "coarser noise was left along axis 0" in found.sentence
+    assert "Structure" not in found.sentence
+    # a usual denoiser averages over more
+    assert whiteness(noise - gaussian_filter(noise, 1.5), 2.0).white
 
 
 def test_a_mean_that_is_off_is_told() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from scipy import ndimage
@@ -16,7 +17,9 @@ from napari_medai.core.axes import check_dtype
 from napari_medai.core.errors import InputError
 
 CORRELATED = 0.1
-"""Neighbours that correlate more than this are not those of white noise."""
+"""Neighbours that correlate more than this have structure in common."""
+OPPOSED = -0.15
+"""Where neighbours correlate less than this, only the finest part of the noise was taken."""
 COARSE = 1.6
 """Means of blocks whose variance is this many times that of white noise tell of structure."""
 OFF = 0.05
@@ -56,27 +59,35 @@ class Whiteness:
     @property
     def white(self) -> bool:
         """Whether the residual looks like noise."""
-        return not self._flaws()
+        return not self._structure() and not self._other()
 
     @property
     def sentence(self) -> str:
         """The verdict in one sentence."""
         if self.mean == self.mean_error == 0:
             return "Nothing was taken away."
-        flaws = self._flaws()
-        if not flaws:
-            return "What was taken away looks like noise."
-        return f"Structure is left in what was taken away: {'; '.join(flaws)}."
+        structure, other = self._structure(), self._other()
+        if structure:
+            return f"Structure is left in what was taken away: {'; '.join(structure + other)}."
+        if other:
+            return f"What was taken away is not all noise, or not all of it: {'; '.join(other)}."
+        return "What was taken away looks like noise."
 
-    def _flaws(self) -> list[str]:
+    def _structure(self) -> list[str]:
         flaws = []
-        noisy = _SURE / np.sqrt(max(self.count, 1))
         for axis, value in enumerate(self.correlations):
-            if abs(value) > max(CORRELATED, noisy):
+            if value > max(CORRELATED, _SURE / np.sqrt(max(self.count, 1))):
                 flaws.append(f"neighbours along axis {axis} correlate by {value:.2f}")
         blocks = max(self.count / _BLOCK ** len(self.correlations), 1.0)
         if self.coarse > max(COARSE, 1 + _SURE * np.sqrt(2 / blocks)):
-            flaws.append(f"blocks of {_BLOCK} pixels differ {self.coarse:.1f} times as much")
+            flaws.append(f"blocks of {_BLOCK} pixels vary {self.coarse:.1f} times as much as noise")
+        return flaws
+
+    def _other(self) -> list[str]:
+        flaws = []
+        for axis, value in enumerate(self.correlations):
+            if value < min(OPPOSED, -_SURE / np.sqrt(max(self.count, 1))):
+                flaws.append(f"coarser noise was left along axis {axis} ({value:.2f})")
         if abs(self.mean) > max(OFF, _SURE * self.mean_error):
             flaws.append(f"its mean is {self.mean:.2f} standard deviations instead of 0")
         return flaws
@@ -167,7 +178,7 @@ def _neighbours(centred: np.ndarray, known: np.ndarray) -> Iterator[float]:
         two = tuple(slice(1, None) if a == axis else slice(None) for a in range(centred.ndim))
         both = known[one] & known[two]
         first, second = centred[one][both], centred[two][both]
-        power = np.sqrt(float((first**2).sum()) * float((second**2).sum()))
+        power = sqrt(float((first**2).sum()) * float((second**2).sum()))
         yield float((first * second).sum()) / power if power else 0.0
 
 
