@@ -25,13 +25,13 @@ def defects(image: np.ndarray, noise: CameraNoise, *, saturated: float | None = 
     """Which pixels of a plane are saturated, hot, dead or not finite: bool (Y, X).
 
     A hot or dead pixel differs from the median of its 8 neighbours by more than 8 standard
-    deviations of the noise, at most one of them does so half as much, and they themselves do not
-    stand out: even a point of light shines on its neighbours, and a thread has two.
+    deviations of the noise, none of them does so half as much, and they themselves do not stand
+    out: even a point of light shines on its neighbours, and threads and their ends have some.
 
     Parameters
     ----------
     image
-        One plane (Y, X), at least 3 x 3.
+        One plane (Y, X), at least 5 x 5.
     noise
         Of this image.
     saturated
@@ -43,9 +43,9 @@ def defects(image: np.ndarray, noise: CameraNoise, *, saturated: float | None = 
         If the image is no such plane, or its values are no real numbers.
     """
     check_dtype(image.dtype)
-    if image.ndim != 2 or min(image.shape) < 3:
+    if image.ndim != 2 or min(image.shape) < 5:
         raise InputError(
-            "defects are found in planes of at least 3 x 3 pixels, got an array of shape "
+            "defects are found in planes of at least 5 x 5 pixels, got an array of shape "
             f"{image.shape}; give one plane at a time"
         )
     values = np.asarray(image, np.float64)
@@ -64,7 +64,7 @@ def _isolated(values: np.ndarray, noise: CameraNoise) -> np.ndarray:
     sigma = np.sqrt(noise.variance(near))
     # the few that may be: half the limit, as the pixel itself is in this median
     rows, columns = np.nonzero(np.abs(values - near) > SIGMAS / 2 * sigma)
-    padded = np.pad(values, 2, mode="reflect" if min(values.shape) > 2 else "edge")
+    padded = np.pad(values, 2, mode="reflect")
     centre = values[rows, columns]
     ring = np.stack([padded[rows + 2 + y, columns + 2 + x] for y, x in _RING])
     outer = np.stack([padded[rows + 2 + y, columns + 2 + x] for y, x in _OUTER])
@@ -72,7 +72,7 @@ def _isolated(values: np.ndarray, noise: CameraNoise) -> np.ndarray:
     apart = centre - middle
     alike = ((ring - middle) * np.sign(apart) > np.abs(apart) / 2).sum(axis=0)
     found = np.abs(apart) > SIGMAS * np.sqrt(noise.variance(middle))
-    found &= (alike <= 1) & (np.abs(middle - np.median(outer, axis=0)) < _SPREAD * np.abs(apart))
+    found &= (alike == 0) & (np.abs(middle - np.median(outer, axis=0)) < _SPREAD * np.abs(apart))
     mask = np.zeros(values.shape, bool)
     mask[rows[found], columns[found]] = True
     return mask

@@ -119,7 +119,7 @@ def estimated_noise(
             blocks = sample.blocks()
             line = noise_line(blocks, sample.floor)
     rounding = _ROUNDING / sample.unit**2 if np.dtype(image.dtype).kind in "iub" else 0.0
-    if line is None or line.variance <= rounding:
+    if line is None or line.most <= rounding:
         return NoiseEstimate(
             noise=None,
             snr=inf,
@@ -163,8 +163,8 @@ def is_static(stack: ArrayLike, noise: CameraNoise) -> bool:
     variance = np.maximum(variance, 1e-6 * variance.max())
     excess = blocks.powers.sum(axis=1, dtype=np.float64) * sample.unit**2 / variance / EDGE**2
     usual = float(np.median(excess))
-    # few photons have a distribution with longer tails than the normal one
-    tails = np.sqrt(1 + noise.gain**2 * (variance - noise.read_noise**2) / (2 * variance) ** 2)
+    # few photons, perhaps in one corner of a block, scatter further than a normal distribution
+    tails = np.sqrt(1 + noise.gain**2 / variance)
     limit = 1 + (chi2.ppf(1 - _RARE, EDGE**2) / EDGE**2 - 1) * tails
     far = 1 + (_FAR - 1) * tails
     moved = float((excess > limit * max(usual, 1 / _MISJUDGED)).mean())

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from napari_medai.core.noise import CameraNoise
 from napari_medai.core.noise_blocks import EDGE, Blocks
 
-KEPT = 0.25
+KEPT = 0.4
 """Of the blocks of about one brightness so many count: those with the least structure."""
 QUANTILE = 0.4
 """The rank, among their variances, of the one that stands for all: texture only adds."""
@@ -38,10 +38,10 @@ _BELOW = 2.33
 
 @dataclass(frozen=True, slots=True)
 class NoiseLine:
-    """Noise, its mean variance, and how much brighter than dark the image gets, in noises (snr)."""
+    """Noise, the most variance, and how much brighter than dark the image gets, in noises (snr)."""
 
     noise: CameraNoise
-    variance: float
+    most: float
     snr: float
 
 
@@ -100,8 +100,8 @@ class _Line:
 def noise_line(blocks: Blocks, floor: Floor | None = None) -> NoiseLine | None:
     """The noise of these blocks; None if there are none, or none that varies.
 
-    At the ``floor`` either the dark was cut off, or there was no photon to be counted: what fits
-    better is taken.
+    At the ``floor`` either the dark was cut off, or there was no photon to be counted, which is
+    taken where it clearly fits better.
     """
     blocks = blocks.varying()
     if not len(blocks):
@@ -114,15 +114,16 @@ def noise_line(blocks: Blocks, floor: Floor | None = None) -> NoiseLine | None:
         line = _Line(-floor.step * floor.value, floor.step, 0.0)
     elif floor is not None:
         other = _fitted(points.raised())
-        line, cut = (other, floor.edge) if other.misfit < line.misfit else (line, None)
+        line, cut = (line, None) if line.misfit < other.misfit - 1 else (other, floor.edge)
     dark = _dark_level(blocks, line, cut)
     at_dark = line.at(dark)
     if at_dark < 0:
         dark, at_dark = -line.level / line.slope, 0.0
-    noise = CameraNoise(gain=line.slope, offset=dark, read_noise=float(np.sqrt(at_dark)))
-    variance = float(noise.variance(blocks.mean).mean())
-    bright = float(np.quantile(blocks.mean, _BRIGHT)) - dark
-    return NoiseLine(noise, variance, max(bright, 0.0) / np.sqrt(variance) if variance else inf)
+    noise = CameraNoise(gain=line.slope, offset=float(dark), read_noise=float(np.sqrt(at_dark)))
+    usual = float(noise.variance(blocks.mean).mean())
+    bright = max(float(np.quantile(blocks.mean, _BRIGHT)), dark)
+    snr = (bright - dark) / np.sqrt(usual) if usual else inf
+    return NoiseLine(noise, max(line.at(bright), 0.0), float(snr))
 
 
 def _points(blocks: Blocks) -> _Points:

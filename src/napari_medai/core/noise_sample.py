@@ -8,6 +8,7 @@ from math import ceil, prod, sqrt
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from napari_medai.core.axes import ArrayLike
 from napari_medai.core.defects import defects, floor, saturation
@@ -44,9 +45,14 @@ class Window:
         return blocks_of_frames(first, second, self.usable, self.floored)
 
     def without_defects(self, noise: CameraNoise) -> Window:
-        """With hot and dead pixels not usable."""
-        found = [defects(values, noise, saturated=np.inf) for values in self.values]
-        return replace(self, usable=self.usable & ~np.any(found, axis=0))
+        """With hot and dead pixels not usable; of two frames, those that differ."""
+        plane = self.values[0]
+        if len(self.values) == 2:
+            mean = ndimage.median_filter(self.values.mean(axis=0), 3, mode="mirror")
+            deviation = np.sqrt(2 * np.maximum(noise.variance(mean), 1e-30))
+            plane = (self.values[0] - self.values[1]) / deviation
+            noise = CameraNoise(gain=0, offset=0, read_noise=1)
+        return replace(self, usable=self.usable & ~defects(plane, noise, saturated=np.inf))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
