@@ -62,7 +62,7 @@ def methods(options: argparse.Namespace) -> dict[str, Method]:
     except ImportError:
         print("BM3D is not installed, so it is left out: pip install bm3d", file=sys.stderr)
         return found
-    found["BM3D, stabilised"] = lambda noisy, noise: noise.restored(
+    found["BM3D, stabilised"] = lambda noisy, noise: noise.expected(
         bm3d.bm3d(noise.stabilised(noisy).astype(np.float64), 1.0)
     )
     return found

@@ -44,4 +44,4 @@ FILTERS: dict[str, Filter] = {
 
 def filtered(name: str, noisy: np.ndarray, noise: CameraNoise) -> np.ndarray:
     """An image (Y, X) by one of `FILTERS`, on stabilised values."""
-    return noise.restored(FILTERS[name](noise.stabilised(noisy).astype(np.float64)))
+    return noise.expected(FILTERS[name](noise.stabilised(noisy).astype(np.float64)))
