@@ -118,10 +118,10 @@ def simulated(options: argparse.Namespace) -> None:
 
 def real(options: argparse.Namespace) -> None:
     """Short exposures against long ones: scale-invariant PSNR; filters get the estimated noise."""
-    from napari_medai.core.restoration import scale_invariant_psnr
     from skimage import io
 
     from napari_medai.core.noise_estimate import estimated_noise
+    from napari_medai.core.restoration import scale_invariant_psnr
 
     rows = []
     for path in named(options, "noisy"):
