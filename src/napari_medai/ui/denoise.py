@@ -76,8 +76,8 @@ class DenoiseWidget(QWidget):
             return
         try:
             source, model = self.source.source(), self.models.chosen()
-            params = self._params(source)
-            space = engine.seen_axes(model, params, source.image)
+            params = self._params()
+            space = engine.seen_axes(model, params)
         except MedaiError as error:
             self.ends.tell(str(error))
             return
@@ -155,17 +155,24 @@ class DenoiseWidget(QWidget):
         """Tell the noise of what is chosen, and show a part of it."""
         self._enable()
         try:
-            source, model = self.source.source(), self.models.chosen()
-            params = self._params(source)
-            noises = self.noise.noises(source.image.sizes.get(CHANNEL, 1))
-            space = engine.seen_axes(model, params, source.image)
+            source = self.source.source()
         except MedaiError as error:
+            self.noise.clear()
             self.preview.clear(*([str(error)] if self.inputs.placed else []))
             return
         window = tuple(sorted((a, c.start, c.stop) for a, c in source.place.window.items()))
         self.noise.look(source.image, (source.layer, source.axes, window))
         if self.work.busy:
             return
+        try:
+            self._request_preview(source)
+        except MedaiError as error:
+            self.preview.clear(str(error))
+
+    def _request_preview(self, source: Source) -> None:
+        model, params = self.models.chosen(), self._params()
+        space = engine.seen_axes(model, params)
+        noises = self.noise.noises(source.image.sizes.get(CHANNEL, 1))
         self.preview.request(source, space, *self._restore(source, model, params, space, noises))
 
     def _restore(
@@ -194,11 +201,9 @@ class DenoiseWidget(QWidget):
 
     # The form
 
-    def _params(self, source: Source) -> DenoiseParams:
+    def _params(self) -> DenoiseParams:
         values = {**self.params.values(), **self.noise.values(), "device": self.device.value()}
-        # napari shows colours as whole numbers
-        rgb = {"dtype": "same"} if source.layer.rgb else {}
-        return engine.denoise_params_class()(**values | rgb)
+        return engine.denoise_params_class()(**values)
 
     def _said(self) -> tuple[Any, ...]:
         rows = tuple(box.text() for box in self.noise.boxes.values())
@@ -262,7 +267,8 @@ class DenoiseWidget(QWidget):
         rows.addStretch()
         layout = QVBoxLayout(self)
         layout.addWidget(scrolled(inside), 1)
-        for part in (self.preview, ends, self.after):
-            layout.addWidget(part)
+        layout.addWidget(self.preview)
+        layout.addWidget(ends)
+        layout.addWidget(self.after)
         self.run_button, self.cancel_button, self.copy_button = ends.run, ends.cancel, ends.copy
         self.progress, self.status, self.notes = ends.progress, ends.status, ends.notes

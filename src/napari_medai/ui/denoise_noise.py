@@ -48,6 +48,7 @@ class NoiseRows(QGroupBox):
             "Fill in what was estimated, so that you can correct it; of several channels, that of "
             "the first with noise"
         )
+        self.use_button.setEnabled(False)
         self.use_button.clicked.connect(self.use_estimate)
         grid = QGridLayout(self)
         grid.addWidget(self.told, 0, 0, 1, len(NAMES))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL, AxesArray
+from napari_medai.core.axes import AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.steps import Steps
 from napari_medai.ui import engine
@@ -75,13 +75,15 @@ def residual_layer(made: Denoised) -> Image:
     from napari.layers import Image
 
     source, result, layer = made.source, made.result, made.layer
-    if CHANNEL in result.axes and CHANNEL not in source.axes[: source.layer.ndim]:
+    if layer.rgb:
         raise InputError(
             "a residual has values below 0, which the colours of an RGB layer cannot show; "
             "choose one channel"
         )
-    taken = result.residual(source.image)
+    taken: Any = result.residual(source.image)
     spread = SPREAD * float(np.nanstd(_middle_plane(taken, result.axes))) or 1.0
+    if len(taken.shape) > layer.ndim:
+        taken = taken[..., 0]  # one of the colours of an RGB layer
     return Image(
         taken,
         name=f"{layer.name} residual",

@@ -170,11 +170,11 @@ def told_noise(image: AxesArray) -> ChannelNoise:
     return ChannelNoise.of(image, None)
 
 
-def seen_axes(model: Model | None, params: DenoiseParams, image: AxesArray) -> str:
+def seen_axes(model: Model | None, params: DenoiseParams) -> str:
     """The axes of an image that the net sees at once."""
-    from napari_medai.tasks.denoise import seen_at_once
+    from napari_medai.tasks.denoise_models import space_of
 
-    return seen_at_once(image, model, params)
+    return params.space if model is None else space_of(model)
 
 
 def part_values(image: AxesArray, part: Part, space: str) -> np.ndarray:
