@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -345,6 +346,42 @@ def test_what_cannot_be_learned_is_an_error_in_one_sentence(
     assert len(viewer.layers) == 2
 
 
+def test_a_net_that_sees_neighbours_along_z_is_previewed_at_the_slice_on_show(
+    qtbot: Any, make: Make, viewer: ViewerModel
+) -> None:
+    values = noisy((12, 48, 56))
+    viewer.add_image(values, name="stack")
+    viewer.dims.set_point(0, 10)
+    widget = make()
+    learn(widget, steps=100_000)
+    widget.params.set_values({"across": "Z"})
+    widget.run_button.click()
+    preview = widget.preview
+    qtbot.waitUntil(
+        lambda: preview._glimpse is not None and preview._glimpse.restored is not None,
+        timeout=60_000,
+    )
+    assert np.array_equal(preview._glimpse.noisy, values[10])
+    assert preview._glimpse.restored.shape == (48, 56)
+    preview.enough_button.click()
+    qtbot.waitUntil(lambda: not widget.work.busy, timeout=60_000)
+    settled(qtbot, widget)
+    assert np.array_equal(preview._glimpse.restored, viewer.layers[-1].data[10])
+
+
+def test_planes_without_z_cannot_be_seen_along_it(
+    qtbot: Any, make: Make, viewer: ViewerModel
+) -> None:
+    viewer.add_image(noisy())
+    widget = make()
+    learn(widget, steps=3)
+    widget.params.widgets["across"].value = "Z"
+    settled(qtbot, widget)
+    assert "planes along Z Y X are needed" in widget.preview.caption.text()
+    run(qtbot, widget)
+    assert "planes along Z Y X are needed" in widget.status.text()
+
+
 # The preview
 
 
@@ -395,6 +432,22 @@ def test_preview_here_goes_where_the_canvas_is(qtbot: Any, make: Make, viewer: V
     widget.preview.here.click()
     settled(qtbot, widget)
     assert np.array_equal(widget.preview._glimpse.noisy, values[22:278, 344:])
+
+
+def test_a_volume_in_3d_and_a_pyramid_are_previewed(
+    qtbot: Any, make: Make, viewer: ViewerModel
+) -> None:
+    values = noisy((6, 60, 72))
+    viewer.add_image(values)
+    viewer.dims.ndisplay = 3
+    widget = make()
+    settled(qtbot, widget)
+    assert np.array_equal(widget.preview._glimpse.noisy, values[2])
+    viewer.dims.ndisplay = 2
+    pyramid = [da.from_array(values[0], 16), da.from_array(values[0, ::2, ::2], 16)]
+    viewer.add_image(pyramid, multiscale=True)
+    settled(qtbot, widget)
+    assert np.array_equal(widget.preview._glimpse.noisy, values[0])
 
 
 def test_a_layer_that_is_gone_is_not_shown(qtbot: Any, make: Make, viewer: ViewerModel) -> None:

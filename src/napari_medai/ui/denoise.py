@@ -83,9 +83,8 @@ class DenoiseWidget(QWidget):
             return
         remember(WIDGET, {**self.inputs.stored(), "parameters": self.params.values()})
         self._learning = Learning()
-        part = self.preview.part(source, space)
+        part = None if model is not None else self.preview.begin_learning(source, space)
         job = partial(denoised_steps, source, model, params, part, self._learning)
-        self.preview.show_learning(model is None)
         self.work.start(
             job, partial(self._finish, source, self._said()), on_step=self.preview.follow
         )
@@ -127,7 +126,7 @@ class DenoiseWidget(QWidget):
         """A run ended, however it did: what was learned in it can be kept."""
         learned = None if self._learning is None else self._learning.learned
         self._learning = None
-        self.preview.show_learning(False)
+        self.preview.end_learning()
         if learned is not None:
             self.after.show_learned(learned)
             if self.status.text() == CANCELLED:

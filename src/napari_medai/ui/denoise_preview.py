@@ -80,21 +80,17 @@ class Preview(QGroupBox):
         self.enough_button.clicked.connect(self.enough)
         self.clear()
 
-    def part(self, source: Source, space: str) -> Part:
-        """The part of a source that is shown from now on; ``space`` is what the net sees at once.
+    def request(self, source: Source, space: str, restore: Restore | None, words: str) -> None:
+        """Show a crop soon, restored if there is a way; ``words`` say how.
 
-        It is where it was, or for another layer in the middle of the canvas.
+        It is where it was, or for another layer in the middle of the canvas. ``space`` is what the
+        net sees at once.
         """
         if self._centre is None or self._centre[0]() is not source.layer:
             self._centre = ref(source.layer), centre_of(self._viewer, source.layer)
             self._looks.follow(source.layer)
             self._glimpse = None
         self._crop = crop_of(source, self._centre[1], space)
-        return self._crop.part
-
-    def request(self, source: Source, space: str, restore: Restore | None, words: str) -> None:
-        """Show the crop soon, restored if there is a way; ``words`` say how."""
-        self.part(source, space)
         self._words = words
         self._looking.request(partial(_glimpse, source, self._crop, space, restore))
 
@@ -115,10 +111,16 @@ class Preview(QGroupBox):
             self._glimpse = Glimpse(self._glimpse.layer, self._glimpse.noisy, plane)
             self._paint()
 
-    def show_learning(self, on: bool) -> None:
-        """Whether a run lets a net learn."""
+    def begin_learning(self, source: Source, space: str) -> Part:
+        """A net is about to learn from a source: returns the part that its steps should show."""
+        self.request(source, space, None, "Starting to learn …")
         self.enough_button.setEnabled(False)
-        self.enough_button.setVisible(on)
+        self.enough_button.show()
+        return self._crop.part
+
+    def end_learning(self) -> None:
+        """No net learns any more."""
+        self.enough_button.hide()
 
     def clear(self, problem: str = "Choose an image to see a part of it here.") -> None:
         """Show nothing."""
@@ -134,11 +136,13 @@ class Preview(QGroupBox):
         self.aimed.emit()
 
     def _show(self, outcome: Outcome[Any]) -> None:
+        if self._centre is None:
+            return
         if outcome.result is None:
             self._tell(outcome.error)
             return
         glimpse: Glimpse = outcome.result
-        if self._centre is None or glimpse.layer() is not self._centre[0]():
+        if glimpse.layer() is not self._centre[0]():
             return
         self._glimpse = glimpse
         took = f" · {glimpse.seconds:.2f} s" if glimpse.seconds else ""

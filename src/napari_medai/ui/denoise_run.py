@@ -52,7 +52,7 @@ def denoised_steps(
     source: Source,
     model: Model | None,
     params: DenoiseParams,
-    part: Part,
+    part: Part | None,
     learning: Learning,
 ) -> Steps[Denoised]:
     """Denoise a source; called in a thread.
