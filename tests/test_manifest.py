@@ -104,12 +104,14 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
     window = make_napari_viewer().window
     plugins = set(_titles(window.plugins_menu))
     assert {
-        ("Medai", f"{name} (Medai)") for name in ("Segment", "Detect", "Measure", "Models")
+        ("Medai", f"{name} (Medai)")
+        for name in ("Segment", "Detect", "Denoise", "Measure", "Models")
     } <= plugins
     layers = set(_titles(window.layers_menu))
     assert {
         ("Segment", "Segment (Medai)"),
         ("Annotate", "Detect (Medai)"),
+        ("Filter", "Denoise (Medai)"),
         ("Measure", "Measure (Medai)"),
     } <= layers
     samples = {titles[-1] for titles in _titles(window.file_menu) if "Medai" in titles}

@@ -7,7 +7,7 @@ import math
 import time
 from ast import literal_eval
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,7 +71,8 @@ class Run:
     """One training run: net, averaged net, optimiser and generator, and their checkpoint.
 
     `steps` is the job; it may be closed at any yield (cancel), and `trained` is then the best so
-    far. A run whose checkpoint file exists goes on from it.
+    far. Setting ``ended`` ends it at the next step, as if its time were up. A run whose checkpoint
+    file exists goes on from it.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Run:
         )
         self.rng = np.random.default_rng(schedule.seed)
         self.trained = Trained(state=_state(self.averaged))
+        self.ended = False
         self._saved_seconds = 0.0
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
@@ -126,6 +128,12 @@ class Run:
         if self.trained.steps % self.schedule.validate_every or not self.trained.history:
             yield from self._check(math.nan)
         return self.trained
+
+    def so_far(self) -> Trained:
+        """What training has come to; before the first check, the weights as they are now."""
+        if self.trained.history:
+            return self.trained
+        return replace(self.trained, state=_state(self.averaged))
 
     def _optimise(self, progress: float) -> float:
         """One optimiser step at this point (0 to 1) of the schedule; returns the loss."""
@@ -182,6 +190,8 @@ class Run:
             self.schedule.patience
             and since >= self.schedule.patience * self.schedule.validate_every
         ):
+            return True
+        if self.ended:
             return True
         if self.schedule.steps:
             return self.trained.steps >= self.schedule.steps

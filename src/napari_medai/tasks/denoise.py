@@ -18,13 +18,16 @@ from napari_medai.core.fields import suited
 from napari_medai.core.steps import Step, Steps, as_part
 from napari_medai.models.settings import LIGHT
 from napari_medai.tasks.channel_noise import ChannelNoise
+from napari_medai.tasks.denoise_models import space_of
 from napari_medai.tasks.denoise_params import SELF, DenoiseParams
 from napari_medai.tasks.denoising import Restoration
 from napari_medai.tasks.image_store import ImageStore
+from napari_medai.tasks.learning import Learning
 from napari_medai.tasks.planes import Planes
+from napari_medai.tasks.previewing import Part
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.restoring import Restorer
-from napari_medai.tasks.self_supervised import Learned, Part, learn_steps
+from napari_medai.tasks.self_supervised import Learned, learn_steps
 from napari_medai.tasks.suitable import loaded_net
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ def denoise_steps(
     *,
     out: Path | None = None,
     preview: Part | None = None,
+    learning: Learning | None = None,
 ) -> Steps[Restoration]:
     """Take the noise out of every plane and channel of an image.
 
@@ -54,6 +58,8 @@ def denoise_steps(
     preview
         A small part of the image, which steps show restored (``values["preview"]``) about once a
         second while a net learns.
+    learning
+        A hold on the net that learns: to end that early, and to keep it after a cancel.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def denoise_steps(
         raise InputError(
             f"the image is empty (shape {image.shape}); choose a layer or region with pixels"
         )
-    planes = Planes(image, _seen_at_once(image, model, params))
+    planes = Planes(image, params.space if model is None else space_of(model))
     yield Step(0, 0, "estimating the noise")
     channels = ChannelNoise.of(image, params.noise)
     net: ScoreNet | None = None
@@ -74,7 +80,9 @@ def denoise_steps(
         yield Step(0, 0, f"loading {model.name}")
         net = loaded_net(model, device=params.device)
     elif channels.any_noise:
-        learned = yield from learn_steps(planes, channels, params, preview=preview)
+        learned = yield from learn_steps(
+            planes, channels, params, preview=preview, learning=learning
+        )
         net = learned.score_net()
     store = ImageStore.of(image, out=out, same_dtype=params.dtype == "same")
     try:
@@ -97,13 +105,6 @@ def denoise_steps(
     )
     notes = (*channels.notes, *own, *said, *store.notes)
     return Restoration(store.array, image.axes, channels.noises, record, notes, learned)
-
-
-def _seen_at_once(image: AxesArray, model: Model | None, params: DenoiseParams) -> str:
-    """The axes that the net sees at once."""
-    if model is not None:
-        return str(model.config.get("seen", model.axes.replace(CHANNEL, "")))
-    return "YX" if params.across == "plane" else params.across + "YX"
 
 
 def _restored(

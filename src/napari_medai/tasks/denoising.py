@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_medai.core.axes import ArrayLike
+import numpy as np
+
+from napari_medai.core.axes import ArrayLike, AxesArray
 from napari_medai.core.noise import CameraNoise
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ class Restoration:
     notes: tuple[str, ...] = ()
     learned: Learned | None = None
 
+    def residual(self, image: AxesArray) -> ArrayLike:
+        """What was taken away from the image (input - output), float32; lazy if either is."""
+        return _difference(image.data, self.image)
+
     @property
     def told(self) -> str:
         """What the noise was, in a few words."""
@@ -40,3 +46,20 @@ class Restoration:
             f"gain {n.gain:.3g}, read noise {n.read_noise:.3g}, dark {n.offset:.4g}" for n in found
         ]
         return "; ".join(parts)
+
+
+def _difference(noisy: ArrayLike, restored: ArrayLike) -> ArrayLike:
+    if isinstance(noisy, np.ndarray) and isinstance(restored, np.ndarray):
+        # float64 where float32 does not hold every whole number
+        kind = np.result_type(noisy.dtype, np.float32)
+        return np.subtract(noisy, restored, dtype=kind).astype(np.float32, copy=False)
+    import dask.array as da
+
+    chunks = getattr(restored, "chunks", None) or "auto"
+    first, second = (
+        part.rechunk(chunks) if isinstance(part, da.Array) else da.from_array(part, chunks)
+        for part in (noisy, restored)
+    )
+    kind = np.result_type(first.dtype, np.float32)
+    taken: ArrayLike = (first.astype(kind) - second).astype(np.float32)
+    return taken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +11,20 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.noise_estimate import is_static
-from napari_medai.core.steps import Step, Steps, finished
+from napari_medai.core.steps import Step, Steps
 from napari_medai.core.tiling import Window
 from napari_medai.tasks.channel_noise import ChannelNoise, channel_of
 from napari_medai.tasks.denoise_params import DenoiseParams
+from napari_medai.tasks.learning import Learning
 from napari_medai.tasks.own_light import MOST_PLANES, own_light
 from napari_medai.tasks.planes import Planes
-from napari_medai.tasks.restoring import Restorer
+from napari_medai.tasks.previewing import Part, restored_part
 
 if TYPE_CHECKING:
     from napari_medai.nn.runner import ScoreNet
     from napari_medai.nn.shots import Source
     from napari_medai.nn.training import Run, Trained
 
-Part = Mapping[str, int | slice]
-"""A small part of an image: a position along axes that the net does not see, windows of others."""
 NETS: dict[int, dict[str, Any]] = {
     2: {"ndim": 2, "widths": [32, 48, 64]},
     3: {"ndim": 3, "widths": [16, 32, 48], "pool": [1, 2, 2]},
@@ -38,7 +36,9 @@ CHECK_EVERY = 50
 PATIENCE = 8
 """Checks without anything better after which learning ends early."""
 SHOWN_EVERY = 1.0
-"""Seconds from one preview to the next."""
+"""Seconds from one preview to the next, where one takes no time."""
+SHOWING = 0.2
+"""The largest share of the time that previews take."""
 EDGE = {2: 1024, 3: 512}
 """The largest part of a plane that is learned from, in pixels a side."""
 DEEPEST = 48
@@ -85,12 +85,14 @@ def learn_steps(
     params: DenoiseParams,
     *,
     preview: Part | None = None,
+    learning: Learning | None = None,
 ) -> Steps[Learned]:
     """Let a net learn from parts of the planes, for as long as the parameters say, or until it gets
-    no better.
+    no better, or is said to be good enough by ``learning``.
 
-    Each step tells the ``loss``, each check the ``score`` (decibels gained on what it is compared
-    with, which is noisy itself), and about once a second the ``preview`` restored (\\*space).
+    Each step tells its number (``step``) and the ``loss``, each check the ``score`` (decibels
+    gained on what it is compared with, which is noisy itself), and about once a second the
+    ``preview`` restored (\\*space).
 
     Raises
     ------
@@ -125,14 +127,23 @@ def learn_steps(
         ),
         device=chosen_device(params.device).torch,
     )
-    shown = time.monotonic()
-    for step in run.steps():
-        values = dict(step.values)
-        if preview is not None and time.monotonic() - shown > SHOWN_EVERY:
-            values["preview"] = _previewed(run, planes, preview, channels, params)
-            shown = time.monotonic()
-        yield Step(step.done, step.total, f"learning, {step.text}", values)
-    return Learned(planes.space, kwargs, run.trained, scheme, params.seed, params.device, notes)
+    hold = learning or Learning()
+    due = time.monotonic() + SHOWN_EVERY
+    try:
+        for step in run.steps():
+            values: dict[str, Any] = {"step": run.trained.steps, **step.values}
+            if preview is not None and (began := time.monotonic()) > due:
+                values["preview"] = _previewed(run, planes, preview, channels, params)
+                took = time.monotonic() - began
+                due = began + max(SHOWN_EVERY, took / SHOWING)
+            yield Step(step.done, step.total, f"learning, {step.text}", values)
+            run.ended = hold.enough
+    finally:
+        learned = Learned(
+            planes.space, kwargs, run.so_far(), scheme, params.seed, params.device, notes
+        )
+        hold.learned = learned if run.trained.steps else None
+    return learned
 
 
 def _scheme(
@@ -227,15 +238,5 @@ def _previewed(
     from napari_medai.nn.backends import TorchBackend
     from napari_medai.nn.runner import scorer_of
 
-    at = {axis: index for axis, index in part.items() if isinstance(index, int)}
-    cut = {axis: window for axis, window in part.items() if isinstance(window, slice)}
-    values = planes.plane(at).cropped(**cut)
-    shown = np.zeros(values.shape, np.float32)
-
-    def write(window: Window, restored: np.ndarray) -> None:
-        shown[window] = restored
-
     net = scorer_of(run.averaged, TorchBackend(run.averaged, run.device))
-    noise = channels.noises[at.get(CHANNEL, 0)]
-    finished(Restorer(net, noise, params.strength).steps(values, write))
-    return shown
+    return restored_part(net, planes, part, channels.noises, strength=params.strength)

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_medai.core.steps import Step
 
@@ -79,3 +89,16 @@ class RunControls(QWidget):
         """Say what went wrong, here and as napari says it."""
         self.status.setText(sentence)
         show_error(sentence)
+
+
+def scrolled(inside: QWidget) -> QScrollArea:
+    """A widget that may be higher than its dock."""
+    area = QScrollArea()
+    area.setWidget(inside)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    bar = area.verticalScrollBar()
+    room = 0 if bar is None else bar.sizeHint().width()
+    area.setMinimumWidth(inside.minimumSizeHint().width() + room)
+    return area

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_medai.core.axes import AxesArray
 from napari_medai.core.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_medai.core.noise import CameraNoise
     from napari_medai.models.package import Model
+    from napari_medai.tasks.channel_noise import ChannelNoise
+    from napari_medai.tasks.denoise_params import DenoiseParams
+    from napari_medai.tasks.denoising import Restoration
     from napari_medai.tasks.detect import DetectParams
     from napari_medai.tasks.detection import Detection
     from napari_medai.tasks.inside_boxes import PlacedBoxes
+    from napari_medai.tasks.learning import Learning
+    from napari_medai.tasks.previewing import Part
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
+    from napari_medai.tasks.self_supervised import Learned
 
 
 def segmentation_models() -> list[Model]:
@@ -110,3 +121,100 @@ def segment_inside_steps(
         from napari_medai.tasks.inside_boxes import segment_inside_steps as steps
 
     return (yield from steps(image, model, params, placed, single=single))
+
+
+def denoising_models() -> list[Model]:
+    """The models for denoising, shipped ones first."""
+    from napari_medai.models.registry import list_models
+
+    return list(list_models("denoise"))
+
+
+def denoise_params_class() -> type[DenoiseParams]:
+    """The parameters of denoising."""
+    from napari_medai.tasks.denoise_params import DenoiseParams
+
+    return DenoiseParams
+
+
+def own_name() -> str:
+    """What a record says in place of a model's name where a net learned from the image itself."""
+    from napari_medai.tasks.denoise_params import SELF
+
+    return SELF
+
+
+def denoise_steps(
+    image: AxesArray,
+    model: Model | None,
+    params: DenoiseParams,
+    *,
+    preview: Part | None = None,
+    learning: Learning | None = None,
+) -> Steps[Restoration]:
+    """Take the noise out of an image; called in a thread."""
+    from napari_medai.ui.preload import smooth_imports
+
+    with smooth_imports():
+        import napari_medai.nn.denoising
+        import napari_medai.nn.runner  # noqa: F401  (the task will want both)
+        from napari_medai.tasks.denoise import denoise_steps as steps
+
+    return (yield from steps(image, model, params, preview=preview, learning=learning))
+
+
+def told_noise(image: AxesArray) -> ChannelNoise:
+    """The noise of an image, told from it; called in a thread."""
+    from napari_medai.tasks.channel_noise import ChannelNoise
+
+    return ChannelNoise.of(image, None)
+
+
+def seen_axes(model: Model | None, params: DenoiseParams) -> str:
+    """The axes of an image that the net sees at once."""
+    from napari_medai.tasks.denoise_models import space_of
+
+    return params.space if model is None else space_of(model)
+
+
+def part_values(image: AxesArray, part: Part, space: str) -> np.ndarray:
+    """A part (\\*space) of an image as it is; called in a thread."""
+    from napari_medai.tasks.planes import Planes
+    from napari_medai.tasks.previewing import part_of
+
+    return np.asarray(part_of(Planes(image, space), part).data)
+
+
+def restored_part(
+    image: AxesArray,
+    part: Part,
+    space: str,
+    model: Model,
+    noises: Mapping[int, CameraNoise | None],
+    params: DenoiseParams,
+) -> np.ndarray:
+    """A part (\\*space) of an image restored by a model; called in a thread."""
+    from napari_medai.ui.preload import smooth_imports
+
+    with smooth_imports():
+        import napari_medai.nn.runner  # noqa: F401  (the task will want it)
+        from napari_medai.tasks import previewing
+        from napari_medai.tasks.planes import Planes
+        from napari_medai.tasks.suitable import loaded_net
+
+    net, planes = loaded_net(model, device=params.device), Planes(image, space)
+    return previewing.restored_part(net, planes, part, noises, strength=params.strength)
+
+
+def keep(learned: Learned, name: str) -> Model:
+    """Make a model of a net that learned from an image; called in a thread."""
+    from napari_medai.tasks import denoise_models
+
+    return denoise_models.keep(learned, name)
+
+
+def self_check(result: Restoration, image: AxesArray) -> str:
+    """Whether what was taken away looks like noise, in one sentence; called in a thread."""
+    from napari_medai.tasks import self_check as check
+
+    return check.self_check(result, image)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFormLayout
 
+from napari_medai.ui import engine
 from napari_medai.ui.device import DevicePicker
 from napari_medai.ui.layers import placed_record
 from napari_medai.ui.models import ModelPicker
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 class Inputs(QObject):
     """The rows from *Model* to *Device* of a form; `changed` tells that another source, or none,
     is chosen, `picked` another model.
+
+    ``own`` is an entry, with its help, for a net that learns from the image itself.
     """
 
     changed = Signal()
@@ -34,10 +37,11 @@ class Inputs(QObject):
         form: QFormLayout,
         models: Callable[[], Sequence[Model]],
         *,
+        own: tuple[str, str] | None = None,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self.models = ModelPicker(models)
+        self.models = ModelPicker(models, own=own)
         form.addRow("Model", self.models)
         self.source = SourceRows(viewer, form, parent=self)
         self.device = DevicePicker()
@@ -79,10 +83,10 @@ class Inputs(QObject):
         InputError
             If there is no layer or no model, or the region is empty.
         """
-        source, model = self.source.source(), self.models.model()
+        source, model = self.source.source(), self.models.chosen()
         said = {
             "task": task,
-            "model": model.name,
+            "model": engine.own_name() if model is None else model.name,
             "parameters": {**parameters, "device": self.device.value()},
         }
         return placed_record(said, source.place), source.layer

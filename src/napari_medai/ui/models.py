@@ -34,15 +34,23 @@ class _FreshCombo(QComboBox):
 
 
 class ModelPicker(QWidget):
-    """A list of models, and a button that opens the chosen one's card."""
+    """A list of models, and a button that opens the chosen one's card.
+
+    ``own`` is a last entry that stands for no model, with its help.
+    """
 
     picked = Signal()
 
     def __init__(
-        self, models: Callable[[], Sequence[Model]], parent: QWidget | None = None
+        self,
+        models: Callable[[], Sequence[Model]],
+        *,
+        own: tuple[str, str] | None = None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.problem = ""
+        self._own = own
         self._find = models
         self._models: list[Model] = []
         self.combo = _FreshCombo()
@@ -77,6 +85,16 @@ class ModelPicker(QWidget):
             raise InputError(self.problem or "no model is installed; train one or install one")
         return self._models[index]
 
+    def chosen(self) -> Model | None:
+        """The chosen model, None for the entry that stands for no model.
+
+        Raises
+        ------
+        InputError
+            If there is neither.
+        """
+        return None if self._is_own else self.model()
+
     def choose(self, name: str) -> None:
         """Choose a model by name; nothing happens if there is none."""
         if (index := self.combo.findText(name)) >= 0:
@@ -93,6 +111,8 @@ class ModelPicker(QWidget):
         blocked = self.combo.blockSignals(True)
         self.combo.clear()
         self.combo.addItems([model.name for model in self._models])
+        if self._own is not None:
+            self.combo.addItem(self._own[0])
         self.choose(before)
         self.combo.blockSignals(blocked)
         self._describe()
@@ -101,7 +121,7 @@ class ModelPicker(QWidget):
 
     def show_card(self) -> QDialog | None:
         """Open the model's card in a window of its own."""
-        if not self._models:
+        if not self._models or self._is_own:
             return None
         model = self.model()
         dialog = QDialog(self)
@@ -120,11 +140,19 @@ class ModelPicker(QWidget):
         self._describe()
         self.picked.emit()
 
+    @property
+    def _is_own(self) -> bool:
+        return self._own is not None and self.combo.currentIndex() == len(self._models)
+
     def _describe(self) -> None:
-        self.card_button.setEnabled(bool(self._models))
-        notice = str(self.model().config.get("notice", "")) if self._models else ""
+        known = bool(self._models) and not self._is_own
+        self.card_button.setEnabled(known)
+        notice = str(self.model().config.get("notice", "")) if known else ""
         self.notice.setText(notice)
         self.notice.setVisible(bool(notice))
+        if self._own is not None and self._is_own:
+            self.combo.setToolTip(self._own[1])
+            return
         if not self._models:
             self.combo.setToolTip(self.problem or "No model is installed")
             return

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_medai.core.steps import Steps
+from napari_medai.core.steps import Step, Steps
 from napari_medai.ui.controls import RunControls
 from napari_medai.ui.worker import start_steps
 
@@ -43,6 +43,7 @@ class Run(QObject):
         on_result: Callable[[Result, float], None],
         *,
         title: str = "",
+        on_step: Callable[[Step], None] = lambda step: None,
     ) -> None:
         """Run a job in a thread; ``on_result`` gets its result and the seconds it took.
 
@@ -54,7 +55,7 @@ class Run(QObject):
         self._worker = start_steps(
             job,
             title=title or self._title,
-            on_step=self._ends.step,
+            on_step=partial(self._show, on_step),
             on_result=partial(self._finish, on_result, time.perf_counter()),
             on_error=self._fail,
             on_cancelled=self._show_cancelled,
@@ -67,6 +68,10 @@ class Run(QObject):
         if self._worker is not None:
             self._worker.quit()
             self._ends.status.setText("Cancelling …")
+
+    def _show(self, on_step: Callable[[Step], None], step: Step) -> None:
+        self._ends.step(step)
+        on_step(step)
 
     def _finish(
         self, on_result: Callable[[Result, float], None], started: float, result: Result

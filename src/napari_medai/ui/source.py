@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -98,6 +99,16 @@ class LayerPicker(QComboBox):
         """Choose a layer, or None; nothing happens if it is not among them."""
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """In here, a new layer is not chosen although it becomes the active one."""
+        before, blocked = self.layer(), self.blockSignals(True)
+        try:
+            yield
+        finally:
+            self.choose(before)
+            self.blockSignals(blocked)
 
     def _refresh(self, event: Any = None) -> None:
         before = self.layer()

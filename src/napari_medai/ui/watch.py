@@ -1,4 +1,4 @@
-"""Noticing that layers are not those any more that something was made from."""
+"""Noticing that layers are not those any more that something was made from, or look otherwise."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from qtpy.QtCore import QObject, Signal
 EDITS = ("paint", "data")
 SIZES = ("scale", "rotate", "shear", "affine", "units")
 """Events of a layer after which its pixels have other sizes in the world."""
+LOOKS = ("contrast_limits", "colormap", "gamma")
+"""Events of an image layer after which its values have other colours."""
 
 _Connections = list[tuple[Any, Callable[..., Any]]]
 
@@ -54,6 +56,31 @@ class Watch(QObject):
         layers = ((found(), before) for found, before in self._histories)
         if any(layer is not None and _history(layer) != before for layer, before in layers):
             self._notice()
+
+
+class Looks(QObject):
+    """Tells whenever the layer it follows is shown in other colours."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._connections: _Connections = []
+        # Not a method: this object is half gone when Qt calls it.
+        self.destroyed.connect(partial(_disconnect, self._connections))
+
+    def follow(self, layer: Any | None) -> None:
+        """Follow another layer, or none."""
+        _disconnect(self._connections)
+        if layer is None:
+            return
+        for name in LOOKS:
+            event = getattr(layer.events, name)
+            event.connect(self._tell)
+            self._connections.append((event, self._tell))
+
+    def _tell(self, event: Any = None) -> None:
+        self.changed.emit()
 
 
 def _history(layer: Any) -> tuple[int, int]:
