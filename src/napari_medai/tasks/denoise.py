@@ -18,6 +18,7 @@ from napari_medai.core.fields import suited
 from napari_medai.core.steps import Step, Steps, as_part
 from napari_medai.models.settings import LIGHT
 from napari_medai.tasks.channel_noise import ChannelNoise
+from napari_medai.tasks.denoise_models import space_of
 from napari_medai.tasks.denoise_params import SELF, DenoiseParams
 from napari_medai.tasks.denoising import Restoration
 from napari_medai.tasks.image_store import ImageStore
@@ -65,19 +66,20 @@ def denoise_steps(
         raise InputError(
             f"the image is empty (shape {image.shape}); choose a layer or region with pixels"
         )
-    planes = Planes(image, _seen_at_once(image, model, params))
+    planes = Planes(image, params.space if model is None else space_of(model))
     yield Step(0, 0, "estimating the noise")
     channels = ChannelNoise.of(image, params.noise)
     net: ScoreNet | None = None
     learned: Learned | None = None
-    if model is not None:
-        yield Step(0, 0, f"loading {model.name}")
-        net = loaded_net(model, device=params.device)
-    elif channels.any_noise:
-        learned = yield from learn_steps(planes, channels, params, preview=preview)
-        net = learned.score_net()
+    # before anything is learned: the folder may be taken
     store = ImageStore.of(image, out=out, same_dtype=params.dtype == "same")
     try:
+        if model is not None:
+            yield Step(0, 0, f"loading {model.name}")
+            net = loaded_net(model, device=params.device)
+        elif channels.any_noise:
+            learned = yield from learn_steps(planes, channels, params, preview=preview)
+            net = learned.score_net()
         said = yield from _restored(planes, net, channels, params, store)
     except BaseException:
         store.discard()
@@ -97,13 +99,6 @@ def denoise_steps(
     )
     notes = (*channels.notes, *own, *said, *store.notes)
     return Restoration(store.array, image.axes, channels.noises, record, notes, learned)
-
-
-def _seen_at_once(image: AxesArray, model: Model | None, params: DenoiseParams) -> str:
-    """The axes that the net sees at once."""
-    if model is not None:
-        return str(model.config.get("seen", model.axes.replace(CHANNEL, "")))
-    return "YX" if params.across == "plane" else params.across + "YX"
 
 
 def _restored(

@@ -62,6 +62,11 @@ def denoise_spec(
     )
 
 
+def space_of(model: Model) -> str:
+    """The axes of an image that a model that denoises sees at once."""
+    return str(model.config.get("seen", model.axes.replace(CHANNEL, "")))
+
+
 def package_denoiser(
     folder: Path,
     spec: ModelSpec,

@@ -138,6 +138,11 @@ class DenoiseParams:
         settle(self)
 
     @property
+    def space(self) -> str:
+        """The axes that a net that learns from the image sees at once."""
+        return "YX" if self.across == "plane" else self.across + "YX"
+
+    @property
     def noise(self) -> CameraNoise | None:
         """The noise that was given; None if it is to be estimated."""
         if self.gain == 0 == self.read_noise:
