@@ -93,7 +93,7 @@ class Restorer:
         share = np.float32(min(1.0, self.strength))
         if share < 1:
             restored += (1 - share) * (filled - restored)
-        restored[~known] = np.nan
+        restored[~known] = values[~known]
         return restored, notes, net
 
 
