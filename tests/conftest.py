@@ -182,14 +182,36 @@ def blobs() -> Callable[..., tuple[np.ndarray, Boxes]]:
 @pytest.fixture(scope="session")
 def box_models() -> ModuleType:
     """The module ``box_models``: pictures of discs and rings, and the model that finds them."""
-    spec = importlib.util.spec_from_file_location(
-        "box_models", Path(__file__).with_name("box_models.py")
-    )
+    return _module("box_models")
+
+
+@pytest.fixture(scope="session")
+def denoising() -> ModuleType:
+    """The module ``denoise_models``: noisy pictures, and small models that take noise out."""
+    return _module("denoise_models")
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nets that learn to take noise out are small, and so are their crops."""
+    from napari_medai.tasks import self_supervised, train_denoise
+
+    nets = {
+        2: {"ndim": 2, "widths": [12, 16]},
+        3: {"ndim": 3, "widths": [6, 8], "pool": [1, 2, 2]},
+    }
+    for module in (self_supervised, train_denoise):
+        monkeypatch.setattr(module, "NETS", nets)
+        monkeypatch.setattr(module, "CROP", {2: (32, 32), 3: (4, 32, 32)})
 
 
 @pytest.fixture(scope="session")

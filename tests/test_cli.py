@@ -20,7 +20,7 @@ import tifffile
 from PIL import Image
 
 from napari_medai.cli import COMMANDS, main
-from napari_medai.commands import batch, demo, label_outputs, train
+from napari_medai.commands import batch, demo, label_outputs, train, train_inputs
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Step
 from napari_medai.io.images import read_image
@@ -559,7 +559,7 @@ def test_ctrl_c_before_anything_was_learned(run: Run, drawn, own_models, monkeyp
         yield Step(0, 0, "preparing")
         pytest.fail("it went on")
 
-    monkeypatch.setattr(train, "train_steps", steps)
+    monkeypatch.setattr(train_inputs, "train_steps", steps)
     status, _, error = run("train", "segment", *drawn, "--name", "early")
     assert status == 130
     assert "no model was made" in error

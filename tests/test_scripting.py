@@ -216,7 +216,7 @@ def test_a_model_trained_on_layers_is_used_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("denoise", [], []), "models for 'denoise' cannot be trained"),
+        (("classify", [], []), "models for 'classify' cannot be trained"),
         (("segment", [disks()], []), "1 images and 0 labels"),
         (("segment", [disks()], [disks()]), "at least 2 images"),
         (("segment", "nowhere", "nowhere"), "nowhere is not a folder"),

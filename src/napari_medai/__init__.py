@@ -6,6 +6,7 @@ A layer or an array goes in, a layer comes out::
 
     viewer.add_layer(medai.segment(viewer.layers[0], model="nuclei"))
     viewer.add_layer(medai.detect(viewer.layers[1], model="blood-cells"))
+    viewer.add_layer(medai.denoise(viewer.layers[2], model="self"))
 
 The walk of one layer::
 
@@ -20,7 +21,8 @@ The walk of one layer::
                                                ▼
     napari layer ◀──── ui.layers.labels_layer ──── Segmentation (labels, features, record)
 
-`detect` walks the same way by tasks.detect.detect_steps and ui.box_layers.shapes_layer.
+`detect` walks the same way by tasks.detect.detect_steps and ui.box_layers.shapes_layer, `denoise`
+by tasks.denoise.denoise_steps and ui.image_layers.image_layer.
 
 Nothing is imported before it is used: ``import napari_medai`` loads no torch, napari, Qt or
 numpy. `napari_medai.tasks` holds the same tasks on plain arrays, without napari.
@@ -36,7 +38,18 @@ if TYPE_CHECKING:
     from napari_medai.core.errors import InputError, MedaiError, RunError
     from napari_medai.core.steps import Step, finished
     from napari_medai.models.model import Model
-    from napari_medai.scripting import boxes, detect, measure, models, script, segment, train
+    from napari_medai.scripting import (
+        boxes,
+        denoise,
+        detect,
+        measure,
+        models,
+        script,
+        segment,
+        train,
+    )
+    from napari_medai.tasks.denoise_params import DenoiseParams
+    from napari_medai.tasks.denoising import Restoration
     from napari_medai.tasks.detect import DetectParams
     from napari_medai.tasks.detection import Detection
     from napari_medai.tasks.segment import SegmentParams
@@ -46,16 +59,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AxesArray": "core.axes",
+    "DenoiseParams": "tasks.denoise_params",
     "DetectParams": "tasks.detect",
     "Detection": "tasks.detection",
     "InputError": "core.errors",
     "MedaiError": "core.errors",
     "Model": "models.model",
+    "Restoration": "tasks.denoising",
     "RunError": "core.errors",
     "SegmentParams": "tasks.segment",
     "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
     "boxes": "scripting",
+    "denoise": "scripting",
     "detect": "scripting",
     "finished": "core.steps",
     "measure": "scripting",
@@ -69,16 +85,19 @@ _HOMES = {
 
 __all__ = [
     "AxesArray",
+    "DenoiseParams",
     "DetectParams",
     "Detection",
     "InputError",
     "MedaiError",
     "Model",
+    "Restoration",
     "RunError",
     "SegmentParams",
     "Segmentation",
     "Step",
     "boxes",
+    "denoise",
     "detect",
     "finished",
     "measure",

@@ -26,8 +26,9 @@ from napari_medai.core.errors import InputError
 COMMANDS = {
     "segment": "find the objects or classes in images, and write labels and features",
     "detect": "find objects in images as boxes, and write them as COCO JSON and CSV",
-    "train": "train a model on one's own images, and their masks or boxes",
-    "evaluate": "score a model on images whose objects are known",
+    "denoise": "take the noise out of images, and write them in their formats and units",
+    "train": "train a model on one's own images, and their masks, boxes or clean versions",
+    "evaluate": "score a model on images whose objects, or clean versions, are known",
     "measure": "write volume, surface, longest diameter and intensity of labels as a table",
     "models": "list, show, verify, install, remove or export models",
     "convert": "write an image or labels in another format",

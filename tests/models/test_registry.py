@@ -24,7 +24,15 @@ def zoo(shipped: Path, user_models: Path, spec: ModelSpec, weights: Path) -> Pat
     """Shipped: nuclei. Own: my-cells and denoiser (another task)."""
     write_model(shipped / "nuclei", replace(spec, name="nuclei"), weights=weights)
     write_model(user_models / "my-cells", replace(spec, name="my-cells"), weights=weights)
-    other = replace(spec, name="denoiser", task="denoise", config={})
+    other = replace(
+        spec,
+        name="denoiser",
+        task="denoise",
+        architecture=spec.architecture._replace(kwargs={"ndim": 2, "channels_in": 2}),
+        channels_in=("stabilised values", "noise level"),
+        channels_out=("stabilised values",),
+        config={"decoder": "light"},
+    )
     write_model(user_models / "denoiser", other, weights=weights)
     return shipped
 

@@ -55,7 +55,7 @@ class WrittenSteps(Protocol):
     def __call__(
         self,
         image: ImageData,
-        model: Model,
+        model: Any,
         params: Any,
         outputs: Outputs,
         *,
@@ -71,7 +71,8 @@ class Task:
 
     ``model`` is the one taken where none is named, ``out`` what is said of ``--out``; ``check``
     refuses parameters that a model cannot work with. ``how`` is what the records of its results
-    say beside model and parameters.
+    say beside model and parameters. ``own`` is the word that is named in place of a model where
+    the task makes its own.
     """
 
     name: str
@@ -80,32 +81,45 @@ class Task:
     files: Files
     out: str
     written_steps: WrittenSteps
-    check: Callable[[Any, Model], object] = lambda params, model: None
+    check: Callable[[Any, Any], object] = lambda params, model: None
     how: Mapping[str, Any] = field(default_factory=dict)
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is the same for all images of a run."""
+    """What is the same for all images of a run; without a ``model``, the task makes its own."""
 
     task: Task
-    model: Model
+    model: Model | None
     params: Any
     options: dict[str, Any]
     overlay: bool
     overwrite: bool
     debug: bool = False
 
+    @property
+    def decoder(self) -> str:
+        return self.task.own if self.model is None else self.model.decoder
+
+    @property
+    def model_name(self) -> str:
+        return self.task.own if self.model is None else self.model.name
+
     def wanted(self, source: Path) -> dict[str, Any]:
-        parameters = suited(self.params, self.model.decoder)
-        return wanted_record(source, self.model, parameters, self.options) | dict(self.task.how)
+        parameters = suited(self.params, self.decoder)
+        model = self.task.own if self.model is None else self.model
+        return wanted_record(source, model, parameters, self.options) | dict(self.task.how)
 
 
 def add_arguments(parser: argparse.ArgumentParser, task: Task) -> None:
     parser.add_argument(
         "images", nargs="+", metavar="IN", help="image files, folders of images, or patterns"
     )
-    parser.add_argument("--model", default=task.model, metavar="NAME", help=f"default {task.model}")
+    own = f", or {task.own} to learn from each image itself" if task.own else ""
+    parser.add_argument(
+        "--model", default=task.model, metavar="NAME", help=f"default {task.model}{own}"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help=task.out)
     parser.add_argument(
         "--overlay", action="store_true", help=f"also draw <name>{task.files.picture}"
@@ -119,7 +133,7 @@ def run(parsed: argparse.Namespace, task: Task) -> int:
     """Work on all images that are not done already; the exit status."""
     batch = Batch(
         task=task,
-        model=find_model(parsed.model, task.name),
+        model=None if parsed.model == task.own else find_model(parsed.model, task.name),
         params=params_from(parsed, task.params),
         options=calibration(parsed),
         overlay=parsed.overlay,
@@ -130,7 +144,7 @@ def run(parsed: argparse.Namespace, task: Task) -> int:
     sources = [path for path in find_images(parsed.images) if not is_result(path)]
     if not sources:
         raise InputError("only results of earlier runs were given; name the images themselves")
-    if note := left_out(batch.params, batch.model.decoder, model=batch.model.name):
+    if note := left_out(batch.params, batch.decoder, model=batch.model_name):
         print(f"{PROGRAM}: {note}", file=sys.stderr)
     folder = check_writable(parsed.out.expanduser())
     outputs = [Outputs(source, folder, task.files) for source in sources]
@@ -140,7 +154,7 @@ def run(parsed: argparse.Namespace, task: Task) -> int:
         if one not in todo:
             print(f"{one.source.name}: done already")
     _check_free(todo, batch)
-    if todo:
+    if todo and batch.model is not None:
         loaded_net(batch.model, device=batch.params.device)
     return _work_through(todo, batch)
 

@@ -14,6 +14,7 @@ from napari_medai.io.atomic import replacing
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, user_models_dir
 from napari_medai.tasks.pairs import BoxPair, Pair
+from napari_medai.tasks.train_denoise import NoisyPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,16 @@ class Checkpoint:
         self.note.unlink(missing_ok=True)
 
 
-def told_pairs(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:
+def told_pairs(pairs: Sequence[Pair] | Sequence[BoxPair] | Sequence[NoisyPair]) -> str:
     """What tells some pairs from others: their number, and a sum over names and shapes."""
-    names = "\n".join(
-        f"{pair.name} {(pair.labels if isinstance(pair, Pair) else pair.boxes.corners).shape}"
-        for pair in pairs
-    )
+    names = "\n".join(f"{pair.name} {_shape(pair)}" for pair in pairs)
     return f"{len(pairs)} ({hashlib.sha256(names.encode()).hexdigest()[:12]})"
+
+
+def _shape(pair: Pair | BoxPair | NoisyPair) -> tuple[int, ...]:
+    if isinstance(pair, NoisyPair):
+        return pair.image.shape
+    return pair.labels.shape if isinstance(pair, Pair) else pair.boxes.corners.shape
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_medai.commands.messages import PROGRAM
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
-from napari_medai.core.units import in_micrometers
+from napari_medai.core.units import in_micrometers, in_seconds
 from napari_medai.io.atomic import check_free
 from napari_medai.io.image_data import ImageData
 from napari_medai.io.images import TIFF_SUFFIXES, read_image
@@ -21,7 +21,6 @@ from napari_medai.io.volumes import suffix_of
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
 ZARR = ".zarr"
 DICOM = ".dcm"
-_SECONDS = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,12 +109,11 @@ def _write_volume(image: ImageData, parsed: argparse.Namespace) -> None:
             f"{' '.join(whole.axes)}; convert it to .ome.tif"
         )
     order = ("T" if "T" in whole.axes else "") + "ZYX"
-    step = _SECONDS.get(whole.units.get("T", ""))
     volume = Volume(
         whole.moved_to(order).data,
         image.grid or _flat_grid(image),
         image.labels,
-        None if step is None else step * whole.step("T"),
+        in_seconds(whole.step("T"), whole.units.get("T")),
     )
     write_volume(parsed.target, volume, overwrite=parsed.overwrite)
 

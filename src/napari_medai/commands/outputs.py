@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from napari_medai.commands.image_files import IMAGE_ENDINGS
 from napari_medai.commands.label_files import ENDINGS, ZARR
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.io.atomic import check_free, replacing, swap
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
+from napari_medai.tasks.record import described_model
 
 ANYWHERE = ("device", "tile")
 """Parameters that do not change a result."""
@@ -25,13 +27,13 @@ class Files:
     """The endings of what a task writes for an image.
 
     Of ``results`` there is one, in the format that suits the image; ``picture`` is drawn if it is
-    asked for.
+    asked for. Not every task has a ``table``.
     """
 
     record: str
     results: tuple[str, ...]
-    table: str
     picture: str
+    table: str = ""
 
 
 LABELS = Files(
@@ -45,6 +47,11 @@ BOXES = Files(
     results=("_boxes.json",),
     table="_boxes.csv",
     picture="_boxes.png",
+)
+CLEAN = Files(
+    record="_clean.json",
+    results=tuple(f"_clean{ending}" for ending in IMAGE_ENDINGS),
+    picture="_clean.png",
 )
 
 
@@ -75,7 +82,7 @@ class Outputs:
     @property
     def every(self) -> list[Path]:
         """All that there may be, the record first."""
-        return [self.record, *self._results, self.table, self.picture]
+        return [self.record, *self._results, *self._tables, self.picture]
 
     @property
     def present(self) -> list[Path]:
@@ -95,7 +102,7 @@ class Outputs:
     def hold(self, wanted: Mapping[str, Any], *, overlay: bool) -> bool:
         """Whether a complete result, made in the way that is wanted, is here."""
         here = self.present
-        needed = {self.record, self.table} | ({self.picture} if overlay else set())
+        needed = {self.record, *self._tables} | ({self.picture} if overlay else set())
         if not needed <= set(here) or not {*self._results} & {*here}:
             return False
         try:
@@ -107,6 +114,10 @@ class Outputs:
     def at(self, ending: str) -> Path:
         """The file of this ending."""
         return self.stem.with_name(self.stem.name + ending)
+
+    @property
+    def _tables(self) -> list[Path]:
+        return [self.table] if self.files.table else []
 
     @property
     def _results(self) -> list[Path]:
@@ -164,12 +175,15 @@ def write_record(
 
 
 def wanted_record(
-    source: Path, model: Model, parameters: Mapping[str, Any], options: Mapping[str, Any]
+    source: Path, model: Model | str, parameters: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the record of a result must say for it to be the one that is asked for."""
+    """What the record of a result must say for it to be the one that is asked for.
+
+    ``model`` is a word where there is no package.
+    """
     state = source.stat()
     return {
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "model": described_model(model),
         "parameters": dict(parameters),
         "options": dict(options),
         "input": {"bytes": state.st_size, "modified": round(state.st_mtime, 3)},
@@ -190,7 +204,7 @@ def check_apart(outputs: Sequence[Outputs]) -> None:
 
 def is_result(path: Path) -> bool:
     """Whether a file was written by an earlier run: its record lies beside it."""
-    for files in (LABELS, BOXES):
+    for files in (LABELS, BOXES, CLEAN):
         for ending in (*files.results, files.picture):
             if path.name.endswith(ending):
                 stem = path.name.removesuffix(ending)

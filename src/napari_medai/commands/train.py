@@ -1,34 +1,31 @@
-"""``napari-medai train``: a model of one's own, from folders of images and masks or boxes."""
+"""``napari-medai train``: a model of one's own, from images and what belongs to them."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from napari_medai.commands.checkpoint import Checkpoint, told_pairs
-from napari_medai.commands.messages import PROGRAM, told
+from napari_medai.commands.messages import told
 from napari_medai.commands.options import add_params, params_from
+from napari_medai.commands.train_inputs import check_task, drawn, pairs_for, steps_for
 from napari_medai.core.errors import InputError
+from napari_medai.core.fields import fields_of
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Step, Steps
-from napari_medai.core.words import digits
 from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
 from napari_medai.models.spec import check_name
-from napari_medai.scripting.box_pairs import box_pairs
-from napari_medai.scripting.label_pairs import label_pairs
-from napari_medai.scripting.training import TRAINABLE, check_box_options
-from napari_medai.tasks.pairs import BoxPair, Pair
-from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
-from napari_medai.tasks.train_boxes import train_boxes_steps
-from napari_medai.tasks.train_classes import MOST_CLASSES, check_classes
+from napari_medai.scripting.training import TRAINABLE
+from napari_medai.tasks.denoise_params import DenoiseParams
+from napari_medai.tasks.train import TrainParams
+from napari_medai.tasks.train_classes import MOST_CLASSES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +70,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --classes: the axes, such as X, along which a mirrored image is as good as "
         "another",
     )
+    parser.add_argument(
+        "--clean",
+        type=Path,
+        metavar="DIR",
+        help="to denoise, the clean images of the same scenes: files of the same names (or ending "
+        "with _clean, _high, _gt or _target); without them, it learns from the noisy ones alone",
+    )
+    across = fields_of(DenoiseParams)["across"]
+    parser.add_argument(
+        "--across",
+        default=across.default,
+        choices=across.limits["choices"],
+        help=f"to denoise: {across.help[0].lower()}{across.help[1:]}",
+    )
     parser.add_argument("--name", required=True, help="the name of the model, such as my-nuclei")
     parser.add_argument("--from", dest="start", metavar="MODEL", help="go on from this model")
     parser.add_argument(
@@ -85,8 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     params = params_from(parsed, TrainParams)
-    _check_options(parsed)
-    check_classes(parsed.classes)
+    check_task(parsed)
     start = None if parsed.start is None else find_model(parsed.start, parsed.task)
     checkpoint = _checkpoint(parsed)
     training = {
@@ -95,21 +105,22 @@ def run(parsed: argparse.Namespace) -> int:
         "classes": list(parsed.classes),
         "window": parsed.window,
         "mirror": parsed.mirror,
+        "across": parsed.across,
     }
     if parsed.resume:
         checkpoint.check(training)
     # what a run that is gone on with has made so far is its own
     overwrite = parsed.overwrite or (parsed.resume and checkpoint.made(parsed.name))
     own_folder(parsed.name, overwrite=overwrite)
-    pairs = _pairs(parsed, start)
+    pairs = pairs_for(parsed, start)
     training["images"] = told_pairs(pairs)
     if parsed.resume:
         checkpoint.check(training)
     else:
         checkpoint.remove()
-    print(f"{len(pairs)} images with {_drawn(pairs)}", flush=True)
+    print(f"{len(pairs)} images with {drawn(pairs)}", flush=True)
     checkpoint.write(training)
-    steps = _steps(
+    steps = steps_for(
         parsed,
         pairs,
         params,
@@ -131,50 +142,6 @@ def run(parsed: argparse.Namespace) -> int:
         checkpoint.write({}, model=model)
     print(_told(model))
     return 0
-
-
-def _check_options(parsed: argparse.Namespace) -> None:
-    """Refuse a task without what is drawn for it, and with what is drawn for the other."""
-    wanted, other = ("boxes", "masks") if parsed.task == "detect" else ("masks", "boxes")
-    if getattr(parsed, wanted) is None:
-        raise InputError(f"train {parsed.task} needs --{wanted}; see napari-medai train --help")
-    if getattr(parsed, other) is not None:
-        raise InputError(f"train {parsed.task} takes --{wanted}, not --{other}; leave it out")
-    if parsed.task == "detect":
-        check_box_options(window=parsed.window, mirror=parsed.mirror)
-
-
-def _pairs(parsed: argparse.Namespace, start: Model | None) -> list[Any]:
-    """The images with what was drawn for them; what was left out is told."""
-    if parsed.task == "segment":
-        by_class = finds_classes(parsed.classes, start)
-        return label_pairs(parsed.images, parsed.masks, classes=by_class)
-    pairs, notes = box_pairs(parsed.images, parsed.boxes, classes=parsed.classes)
-    for note in notes:
-        print(f"{PROGRAM}: {note}", file=sys.stderr)
-    return pairs
-
-
-def _steps(
-    parsed: argparse.Namespace, pairs: list[Any], params: TrainParams, **how: Any
-) -> Steps[Model]:
-    """The training that is asked for."""
-    if parsed.task == "detect":
-        return train_boxes_steps(pairs, params, **how)
-    window = None if parsed.window is None else tuple(parsed.window)
-    how |= {"classes": parsed.classes, "window": window, "mirror": parsed.mirror}
-    return train_steps(pairs, params, **how)
-
-
-def _drawn(pairs: Sequence[Pair] | Sequence[BoxPair]) -> str:
-    """``masks``, or ``12 boxes: 7 RBC, 5 WBC``."""
-    kinds = Counter(
-        str(kind) for pair in pairs if isinstance(pair, BoxPair) for kind in pair.boxes.kinds
-    )
-    if not any(isinstance(pair, BoxPair) for pair in pairs):
-        return "masks"
-    parts = ", ".join(f"{digits(count)} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{digits(kinds.total())} boxes: {parts}" if kinds else "no boxes"
 
 
 def _checkpoint(parsed: argparse.Namespace) -> Checkpoint:
@@ -239,11 +206,14 @@ def _stopped(name: str, checkpoint: Checkpoint, *, kept: bool) -> int:
 
 
 def _told(model: Model) -> str:
-    scores: Any = model.config.get("scores", {}).get("held out", {})
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+    scores: Any = model.config.get("scores", {})
+    held_out = scores.get("held out", {})
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in held_out.items())
+    plain = [f"{name}: {value:g}" for name, value in scores.items() if isinstance(value, float)]
     return (
         f"{model.name} is in {model.path}"
         + (f"; on held-out images: {figures}" if figures else "")
+        + "".join(f"; {one}" for one in plain)
         + f"\nuse it: napari-medai {model.task} IN --model {model.name} --out DIR"
     )
 

@@ -17,8 +17,8 @@ def write_labels(array: Any, window: Any, labels: np.ndarray) -> None:
         array[window] = labels
     except OSError as error:
         raise RunError(
-            f"labels could not be written: {error.strerror or error}; free some space or choose "
-            "another folder"
+            f"the result could not be written: {error.strerror or error}; free some space or "
+            "choose another folder"
         ) from error
 
 

@@ -33,6 +33,15 @@ _MICROMETERS = {
     "meter": 1e6,
     "inch": 25400.0,
 }
+_SECONDS = {
+    "nanosecond": 1e-9,
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+}
 
 
 def unit_word(text: object) -> str | None:
@@ -60,3 +69,9 @@ def is_time(unit: object) -> bool:
     """Whether a unit is one of time."""
     word = unit_word(unit)
     return word is not None and word not in _MICROMETERS
+
+
+def in_seconds(step: float, unit: object) -> float | None:
+    """A time in seconds, None if the unit is not one of time."""
+    factor = _SECONDS.get(unit_word(unit) or "")
+    return None if factor is None else step * factor

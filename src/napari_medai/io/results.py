@@ -103,6 +103,35 @@ def write_boxes_png(
     return _write_png(path, picture, overwrite=overwrite)
 
 
+def write_beside_png(
+    path: str | Path, image: ArrayLike, other: ArrayLike, *, overwrite: bool = False
+) -> Path:
+    """Write a picture of two images of one shape, (y, x) or (y, x, 3), side by side.
+
+    Both are stretched alike, by the intensities of the second; otherwise as `write_overlay_png`.
+
+    Raises
+    ------
+    InputError
+        If ``path`` exists and ``overwrite`` is false, or their shapes differ.
+    RunError
+        If writing fails; nothing is left behind then.
+    """
+    if tuple(image.shape) != tuple(other.shape):
+        raise InputError(
+            f"images of the shapes {tuple(image.shape)} and {tuple(other.shape)} are not shown "
+            "side by side; give two of one shape"
+        )
+    step = max(1, math.ceil(max(image.shape[:2]) / _PICTURE_EDGE))
+    planes = [np.asarray(plane[::step, ::step]) for plane in (image, other)]
+    limits = _limits(planes[1])
+    return _write_png(
+        path,
+        np.concatenate([_stretched(plane, limits) for plane in planes], axis=1),
+        overwrite=overwrite,
+    )
+
+
 def _picture(image: ArrayLike) -> tuple[np.ndarray, int]:
     """The image as uint8 (y, x, 3), and the pixels of it that one of the picture stands for."""
     step = max(1, math.ceil(max(image.shape[:2]) / _PICTURE_EDGE))
@@ -119,9 +148,16 @@ def _write_png(path: str | Path, picture: np.ndarray, *, overwrite: bool) -> Pat
     return path
 
 
-def _stretched(image: np.ndarray) -> np.ndarray:
+def _limits(image: np.ndarray) -> tuple[float, float]:
+    """What is shown as black and as white."""
     values = np.nan_to_num(image.astype(np.float32), posinf=0, neginf=0)
     low, high = np.percentile(values, (1, 99.8))
+    return float(low), float(high)
+
+
+def _stretched(image: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    values = np.nan_to_num(image.astype(np.float32), posinf=0, neginf=0)
+    low, high = limits or _limits(image)
     scaled = (values - low) * (255 / (high - low) if high > low else 0)
     picture: np.ndarray = np.clip(scaled, 0, 255).astype(np.uint8)
     return picture

@@ -13,7 +13,7 @@ import numpy as np
 from napari_medai.core.axes import ArrayLike, check_dtype
 from napari_medai.core.errors import InputError
 from napari_medai.core.space import Grid
-from napari_medai.core.units import unit_word
+from napari_medai.core.units import in_seconds, unit_word
 from napari_medai.io.atomic import replacing
 from napari_medai.io.layer_errors import told_by_napari
 from napari_medai.io.layer_grid import SOURCE, grid_of_layer
@@ -112,9 +112,7 @@ def _as_the_source(volume: Volume, path: str | None) -> Volume:
 
 
 def _seconds(attributes: dict[str, Any], units: tuple[Any, ...]) -> float | None:
-    factor = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0}
-    word = unit_word(units[-4]) if len(units) >= 4 else None
-    return float(attributes["scale"][-4]) * factor[word] if word in factor else None
+    return in_seconds(float(attributes["scale"][-4]), units[-4]) if len(units) >= 4 else None
 
 
 def _write_nifti(path: Path, volume: Volume) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_medai.core.intensity import FixedWindow, Intensity, Unchanged, ZScore, intensity_of
-from napari_medai.models.settings import BOXES, CLASSES, class_names
+from napari_medai.models.settings import BOXES, CLASSES, LIGHT, class_names
 from napari_medai.models.spec import ModelSpec
 
 
@@ -33,12 +33,14 @@ def card_text(spec: ModelSpec) -> str:
 def summary_line(spec: ModelSpec) -> str:
     """One line that tells models apart."""
     channels = len(spec.channels_in)
+    space = "3D" if "Z" in spec.axes else "2D"
     facts = [
         f"{spec.name} {spec.version}",
         spec.task,
-        "3D" if "Z" in spec.axes else "2D",
-        f"{channels} channel" + "s" * (channels > 1),
+        "2D and time" if spec.config.get("seen") == "TYX" else space,
     ]
+    if spec.config.get("decoder") != LIGHT:  # which takes any channel, with the level of its noise
+        facts.append(f"{channels} channel" + "s" * (channels > 1))
     if spec.config.get("diameter"):
         facts.append(f"objects about {_diameter(spec.config):g} px")
     if spec.config.get("decoder") in (CLASSES, BOXES):

@@ -62,7 +62,10 @@ class DenoiseObjective:
             images, targets = inputs_of([shot])
             root = net(images.to(device)).cpu()
             found = restored(root, targets["shot"], targets["read"])[0]
-            before, after = (((x - shot.target) ** 2).mean() for x in (shot.noisy, found))
+            # of a shot with hidden pixels these alone count: the others are given
+            before, after = (
+                (shot.weight * (x - shot.target) ** 2).sum() for x in (shot.noisy, found)
+            )
             gains.append(10 * float(torch.log10(before / after)))
             yield Step(at + 1, len(self.held_out))
         return {"score": float(np.mean(gains)), "worst": float(np.min(gains))}

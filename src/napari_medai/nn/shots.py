@@ -19,7 +19,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from napari_medai.nn import crops
 
@@ -27,6 +26,8 @@ FAINTEST, BRIGHTEST = 4.0, 3000.0
 """Photo-electrons at the bright end of simulated exposures."""
 CELL = 4
 """Edge of the cells of which one pixel each is hidden."""
+NEAR = 2
+"""How far away pixels are that stand in for hidden ones."""
 GEOMETRY = crops.Geometry(zoom=1.0, stretch=1.1, turn=True)
 
 
@@ -194,12 +195,14 @@ class Masked:
     def drawn(self, rng: np.random.Generator, size: tuple[int, ...]) -> Shot:
         light, usable = self.own.cut(rng, size, crossed=not self.reach)
         centres = _scattered(rng, size)
-        hidden = centres
+        hidden, across = centres, None
+        if self.reach:
+            across = -2 if self.axis == -1 else -1
         for step in range(1, self.reach + 1):
             for way in (-step, step):
                 hidden = hidden | torch.roll(centres, way, dims=self.axis)
         return Shot(
-            torch.where(hidden, _around(light, hidden), light),
+            torch.where(hidden, _others(rng, light, across), light),
             light,
             usable * centres,
             self.own.shot,
@@ -260,14 +263,24 @@ def _scattered(rng: np.random.Generator, size: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(chosen[tuple(slice(0, n) for n in size)])[None]
 
 
-def _around(light: Tensor, hidden: Tensor) -> Tensor:
-    """The mean of the pixels near each that are not hidden."""
-    ndim = light.ndim - 1
-    pool = functional.avg_pool2d if ndim == 2 else functional.avg_pool3d
-    shown = (~hidden).float()
-    reach = 2
-    sums, counts = (
-        pool(x[None], 2 * reach + 1, stride=1, padding=reach, divisor_override=1)[0]
-        for x in (light * shown, shown)
-    )
-    return torch.where(counts > 0, sums / counts.clamp(min=1), light.mean())
+def _others(rng: np.random.Generator, light: Tensor, across: int | None) -> Tensor:
+    """For each pixel one of those near it in its plane, at random, with the noise that it has.
+
+    A mean of several would tell the net which pixels are hidden, and it would leave the rest as
+    they are. With an axis to go ``across``, the other pixel is in another line.
+    """
+    shape = tuple(light.shape[1:])
+    places = list(np.indices(shape))
+    steps = [rng.integers(-NEAR, NEAR + 1, shape) for _ in range(2)]
+    moved = range(2) if across is None else (across % 2,)
+    none = np.all([steps[axis] == 0 for axis in moved], axis=0)
+    far = rng.choice([-NEAR, -1, 1, NEAR], shape)
+    first = moved[0]
+    steps[first] = np.where(none, far, steps[first])
+    for axis, step in zip((-2, -1), steps, strict=True):
+        n = shape[axis]
+        there = places[axis] + step
+        # over the edge: as far to the other side
+        there = np.where((there < 0) | (there >= n), places[axis] - step, there)
+        places[axis] = there.clip(0, n - 1)
+    return torch.from_numpy(light.numpy()[(0, *places)])[None]

@@ -8,27 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.fields import checked_params
+from napari_medai.core.fields import checked_params, fields_of
 from napari_medai.scripting.box_pairs import box_pairs
 from napari_medai.scripting.label_pairs import label_pairs
+from napari_medai.scripting.noisy_pairs import noisy_pairs
 from napari_medai.scripting.sources import drained, model_for
+from napari_medai.tasks.denoise_params import DenoiseParams
 
 if TYPE_CHECKING:
     from napari_medai.models.model import Model
 
-TRAINABLE = ("segment", "detect")
+TRAINABLE = ("segment", "detect", "denoise")
 
 
 def train(
     task: str,
     images: Any,
-    labels: Any,
+    labels: Any = None,
     *,
     name: str,
     start: str | Path | Model | None = None,
     classes: str | Sequence[str] = (),
     window: tuple[float, float] | None = None,
     mirror: str = "",
+    across: str = "plane",
     axes: str | None = None,
     checkpoint: str | Path | None = None,
     overwrite: bool = False,
@@ -39,14 +42,16 @@ def train(
     Parameters
     ----------
     task
-        ``"segment"`` or ``"detect"``.
+        ``"segment"``, ``"detect"`` or ``"denoise"``.
     images, labels
         To segment: two folders, whose files are matched by name, or two equally long lists of
         layers, arrays or files. To detect: a folder and the file or folder that holds its boxes
         (COCO JSON, CSV, YOLO, Pascal VOC), or images and as many Shapes layers, Labels layers or
         label arrays (the boxes around their objects), `Boxes`, or arrays (n, 4) of top, left,
         bottom, right in pixels whose centres are whole numbers; classes are those of a layer's
-        features. Frames of a time series count as images of their own.
+        features. Frames of a time series count as images of their own. To denoise: noisy images,
+        and in place of labels the clean ones of the same scenes, in any contrast, or none; two
+        folders whose files are matched by name, or two lists of layers, arrays or files.
     start
         A model to go on from.
     classes
@@ -58,6 +63,8 @@ def train(
         units needs; without it, each image counts by its own mean and deviation.
     mirror
         For classes: axes, such as ``"X"``, along which a mirrored image is as good as another.
+    across
+        To denoise: ``"Z"`` or ``"T"`` lets the net see neighbours along that axis as well.
     axes
         Of the images, where they are arrays or layers with other axes than the usual ones.
     checkpoint
@@ -73,11 +80,13 @@ def train(
     from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
     from napari_medai.tasks.train_boxes import train_boxes_steps
     from napari_medai.tasks.train_classes import check_classes
+    from napari_medai.tasks.train_denoise import train_denoise_steps
 
     if task not in TRAINABLE:
         raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
     chosen = checked_params(TrainParams, params)
     names = (classes,) if isinstance(classes, str) and classes else tuple(classes)
+    check_options(task, classes=names, window=window, mirror=mirror, across=across)
     check_classes(names)
     begin = None if start is None else model_for(task, start)
     how: dict[str, Any] = {
@@ -86,8 +95,10 @@ def train(
         "checkpoint": None if checkpoint is None else Path(checkpoint),
         "overwrite": overwrite,
     }
+    if task == "denoise":
+        noisy = noisy_pairs(images, labels, axes=axes)
+        return _model(train_denoise_steps(noisy, chosen, across=across, **how))
     if task == "detect":
-        check_box_options(window=window, mirror=mirror)
         pairs, notes = box_pairs(images, labels, axes=axes, classes=names)
         for note in notes:
             warnings.warn(note, stacklevel=2)
@@ -98,12 +109,22 @@ def train(
     return _model(train_steps(drawn, chosen, **how))
 
 
-def check_box_options(*, window: Any, mirror: str) -> None:
-    """Refuse what is for models of classes where boxes are learned."""
-    if window is not None or mirror:
+def check_options(
+    task: str, *, classes: Sequence[str], window: Any, mirror: str, across: str
+) -> None:
+    """Refuse what means nothing to models for a task."""
+    if task == "denoise" and (classes or window is not None or mirror):
+        raise InputError(
+            "classes, window and mirror are for segmentation and detection; leave them out to "
+            "train denoising"
+        )
+    if task == "detect" and (window is not None or mirror):
         raise InputError(
             "window and mirror are for segmentation of classes; leave them out to train detection"
         )
+    if task != "denoise" and across != "plane":
+        raise InputError(f"across is for denoising; leave it out to train models that {task}")
+    fields_of(DenoiseParams)["across"].checked(across)
 
 
 def _model(steps: Any) -> Model:

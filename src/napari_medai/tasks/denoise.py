@@ -76,16 +76,17 @@ def denoise_steps(
     channels = ChannelNoise.of(image, params.noise)
     net: ScoreNet | None = None
     learned: Learned | None = None
-    if model is not None:
-        yield Step(0, 0, f"loading {model.name}")
-        net = loaded_net(model, device=params.device)
-    elif channels.any_noise:
-        learned = yield from learn_steps(
-            planes, channels, params, preview=preview, learning=learning
-        )
-        net = learned.score_net()
+    # before anything is learned: the folder may be taken
     store = ImageStore.of(image, out=out, same_dtype=params.dtype == "same")
     try:
+        if model is not None:
+            yield Step(0, 0, f"loading {model.name}")
+            net = loaded_net(model, device=params.device)
+        elif channels.any_noise:
+            learned = yield from learn_steps(
+                planes, channels, params, preview=preview, learning=learning
+            )
+            net = learned.score_net()
         said = yield from _restored(planes, net, channels, params, store)
     except BaseException:
         store.discard()

@@ -21,6 +21,12 @@ LARGEST_IN_MEMORY = {True: 1 << 31, False: 1 << 28}
 """Bytes beyond which a result is written to disk: of images in memory, and of lazy ones."""
 
 
+def goes_to_disk(image: AxesArray, *, same_dtype: bool) -> bool:
+    """Whether the result for an image is too large for memory."""
+    itemsize = _stored_type(image, same_dtype=same_dtype).itemsize
+    return prod(image.shape) * itemsize > LARGEST_IN_MEMORY[isinstance(image.data, np.ndarray)]
+
+
 @dataclass(slots=True)
 class ImageStore:
     """An array shaped as an image, float32 or of its own dtype, written window by window."""
@@ -38,9 +44,8 @@ class ImageStore:
         InputError
             If ``out`` exists or cannot be written.
         """
-        dtype = np.dtype(image.data.dtype) if same_dtype else np.dtype(np.float32)
-        large = LARGEST_IN_MEMORY[isinstance(image.data, np.ndarray)]
-        if out is None and prod(image.shape) * dtype.itemsize > large:
+        dtype = _stored_type(image, same_dtype=same_dtype)
+        if out is None and goes_to_disk(image, same_dtype=same_dtype):
             out = temporary_store("image")
         if out is None:
             return cls(np.zeros(image.shape, dtype), None)
@@ -79,3 +84,7 @@ class ImageStore:
         rounded = np.rint(np.nan_to_num(values.astype(np.float64)))
         self.clipped += int(np.count_nonzero((rounded < low) | (rounded > high)))
         return rounded.clip(low, high).astype(dtype)
+
+
+def _stored_type(image: AxesArray, *, same_dtype: bool) -> np.dtype[Any]:
+    return np.dtype(image.data.dtype) if same_dtype else np.dtype(np.float32)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_medai.core.axes import CHANNEL
-from napari_medai.core.defects import defects
 from napari_medai.core.tiling import Window
 from napari_medai.tasks.channel_noise import ChannelNoise
+from napari_medai.tasks.lost_pixels import lost_pixels
 from napari_medai.tasks.planes import Planes
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def own_light(
     noise = channels.noises[position.get(CHANNEL, 0)]
     assert noise is not None, "channels without noise are not learned from"
     values = np.asarray(planes.plane(dict(position)).data[window])
-    flat = values.reshape(-1, *values.shape[-2:])
-    lost = np.stack([defects(plane, noise) for plane in flat]).reshape(values.shape)
+    lost = lost_pixels(values, noise)
     unit = noise.gain or noise.read_noise
     light = (np.where(lost, noise.offset, values).astype(np.float64) - noise.offset) / unit
     return Own(

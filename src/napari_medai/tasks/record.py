@@ -35,9 +35,7 @@ def run_record(
     """
     return {
         "task": task,
-        "model": {"name": model}
-        if isinstance(model, str)
-        else {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "model": described_model(model),
         "parameters": dict(parameters),
         "image": {
             "axes": image.axes,
@@ -53,6 +51,13 @@ def run_record(
         "packages": dict(_versions()),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def described_model(model: Model | str) -> dict[str, str]:
+    """What tells a model; a word is one without a package."""
+    if isinstance(model, str):
+        return {"name": model}
+    return {"name": model.name, "version": model.version, "sha256": model.sha256}
 
 
 @lru_cache(maxsize=1)

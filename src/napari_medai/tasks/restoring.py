@@ -10,12 +10,12 @@ import numpy as np
 from scipy import ndimage
 
 from napari_medai.core.axes import AxesArray
-from napari_medai.core.defects import defects
 from napari_medai.core.memory import give_back
 from napari_medai.core.noise import CameraNoise
 from napari_medai.core.predict import predict
 from napari_medai.core.steps import Step, Steps, as_part
 from napari_medai.core.tiling import Block, Window, plan_blocks
+from napari_medai.tasks.lost_pixels import lost_pixels
 
 if TYPE_CHECKING:
     from napari_medai.nn.runner import ScoreNet
@@ -77,7 +77,8 @@ class Restorer:
     ) -> Steps[tuple[np.ndarray, tuple[str, ...], ScoreNet]]:
         """The values of a block, float32, less noise."""
         known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
-        sound = known & ~_isolated(values, noise)
+        # what is saturated is bright, and stays so
+        sound = known & ~lost_pixels(values, noise, saturated=np.inf)
         filled = _filled(values, sound, noise.offset)
         root = noise.stabilised(filled)[None]
         level = np.float32(max(1.0, self.strength))
@@ -93,17 +94,8 @@ class Restorer:
         share = np.float32(min(1.0, self.strength))
         if share < 1:
             restored += (1 - share) * (filled - restored)
-        restored[~known] = np.nan
+        restored[~known] = values[~known]
         return restored, notes, net
-
-
-def _isolated(values: np.ndarray, noise: CameraNoise) -> np.ndarray:
-    """Which pixels are hot or dead, plane by plane."""
-    if min(values.shape[-2:]) < 3:
-        return np.zeros(values.shape, bool)
-    flat = values.reshape(-1, *values.shape[-2:])
-    found = [defects(plane, noise, saturated=np.inf) for plane in flat]
-    return np.stack(found).reshape(values.shape)
 
 
 def _filled(values: np.ndarray, sound: np.ndarray, dark: float) -> np.ndarray:

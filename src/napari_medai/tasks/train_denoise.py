@@ -15,8 +15,8 @@ from napari_medai.core.steps import Steps
 from napari_medai.models.registry import own_folder
 from napari_medai.models.spec import ModelSpec
 from napari_medai.tasks.channel_noise import ChannelNoise
-from napari_medai.tasks.course import check_start, continued, course_steps
-from napari_medai.tasks.denoise_models import NETS, denoise_spec, package_denoiser
+from napari_medai.tasks.course import continued, course_steps
+from napari_medai.tasks.denoise_models import NETS, denoise_spec, package_denoiser, space_of
 from napari_medai.tasks.own_light import MOST_PLANES, own_light
 from napari_medai.tasks.planes import Planes, Position
 from napari_medai.tasks.train import TrainParams
@@ -46,6 +46,19 @@ class NoisyPair:
     name: str = "image"
     weight: float | None = None
     source: str = ""
+
+
+def check_clean(pair: NoisyPair) -> None:
+    """Refuse a clean image of another size than the noisy one's."""
+    if pair.clean is not None and pair.clean.sizes != pair.image.sizes:
+        noisy, clean = (
+            ", ".join(f"{axis} {n}" for axis, n in image.sizes.items())
+            for image in (pair.image, pair.clean)
+        )
+        raise InputError(
+            f"the clean image of {pair.name} has {clean}, but the noisy one {noisy}; give images "
+            "of the same size"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +139,8 @@ def train_denoise_steps(
     """Train a model that denoises; see `napari_medai.tasks.train.train_steps`.
 
     Where there is no clean image, it learns from the noise split in two. ``across`` is Z or T
-    where the net is to see neighbours along that axis as well.
+    where the net is to see neighbours along that axis as well; of a model to ``start`` from, the
+    axes that it sees stay.
 
     Raises
     ------
@@ -135,13 +149,19 @@ def train_denoise_steps(
     """
     folder = own_folder(name, overwrite=overwrite)
     space = "YX" if across == "plane" else across + "YX"
+    if start is not None:
+        if across != "plane" and space != space_of(start):
+            raise InputError(
+                f"{start.name} sees {' '.join(space_of(start))} at once, not {' '.join(space)}; "
+                "leave out across, or train from nothing"
+            )
+        space = space_of(start)
     planes = list(planes_of(pairs, space))
     if start is None:
         kwargs = NETS[len(space)]
         text = f"Denoising in {len(space)}D, trained with napari-medai."
         spec = denoise_spec(name, kwargs, space=space, description=text)
     else:
-        check_start(start, space.replace("T", "Z"))
         spec = continued(name, start)
     steps = course_steps(
         DenoiseCourse(spec, space),
@@ -167,11 +187,7 @@ def planes_of(pairs: Sequence[NoisyPair], space: str) -> Iterator[NoisyPlane]:
         raise InputError("there is no image to learn from; give one or more")
     found = 0
     for pair in pairs:
-        if pair.clean is not None and pair.clean.sizes != pair.image.sizes:
-            raise InputError(
-                f"the clean image of {pair.name} has the shape {pair.clean.shape}, but the noisy "
-                f"one {pair.image.shape}; give images of the same size"
-            )
+        check_clean(pair)
         planes = Planes(pair.image, space)
         least = CROP[len(space)]
         if any(n < c for n, c in zip(planes.shape, least, strict=True)):

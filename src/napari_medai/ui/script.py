@@ -97,8 +97,15 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
 
 
 def parameters(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Every parameter of the task in a record."""
+    """Every parameter of the task in a record.
+
+    A net that learned from the image by time learns by as many steps, which gives the same again.
+    """
     values = record.get("parameters", {})
     if dataclasses.is_dataclass(values) and not isinstance(values, type):
-        return dataclasses.asdict(values)
-    return dict(values)
+        values = dataclasses.asdict(values)
+    found, told = record.get("found"), dict(values)
+    steps = found.get("steps") if isinstance(found, Mapping) else None
+    if not steps or "steps" not in told or "seconds" not in told:
+        return told
+    return {name: value for name, value in (told | {"steps": steps}).items() if name != "seconds"}
