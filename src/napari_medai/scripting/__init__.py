@@ -6,7 +6,8 @@ No Qt is needed: everything works without a screen, with napari's layers alone.
 from __future__ import annotations
 
 from napari_medai.scripting.denoising import denoise
+from napari_medai.scripting.embed import embed
 from napari_medai.scripting.layers import boxes, detect, measure, models, script, segment
 from napari_medai.scripting.training import train
 
-__all__ = ["boxes", "denoise", "detect", "measure", "models", "script", "segment", "train"]
+__all__ = ["boxes", "denoise", "detect", "embed", "measure", "models", "script", "segment", "train"]

@@ -82,7 +82,7 @@ def denoise_steps(
         if model is not None:
             yield Step(0, 0, f"loading {model.name}")
             net = loaded_net(model, device=params.device)
-        elif channels.any_noise:
+        elif channels.any_noise and params.strength:
             learned = yield from learn_steps(
                 planes, channels, params, preview=preview, learning=learning
             )
