@@ -43,7 +43,7 @@ from napari_medai.tasks.train_denoise import DenoiseCourse, NoisyPair, planes_of
 SEED = 0
 HELD_OUT = ("membrane", "mito-confocal")
 """Pairs that are never trained on."""
-CROP = (128, 128)
+CROP = (96, 96)
 SHARES = {"pairs": 4.0, "short": 1.0, "fluorescence": 4.0, "others": 1.5}
 """How often each kind of image is drawn: long exposures, short ones, nuclei, other microscopy."""
 ZOOMS = {"pairs": (0.4, 1.0), "fluorescence": (0.3, 0.7), "others": (0.3, 0.7)}

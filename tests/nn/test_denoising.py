@@ -26,6 +26,11 @@ def shot(*, light: float = 20.0, error: float = 2.0, usable: float = 1.0) -> Sho
     return Shot(noisy, torch.full((1, 8, 8), light), weight, shot=1.0, read=3.0)
 
 
+def told(part: float) -> float:
+    """The loss where the squared error is so large a part of the noise."""
+    return float(np.log(1 + 100 * part) / np.log(101))
+
+
 @pytest.mark.parametrize(
     "noise",
     [
@@ -59,7 +64,7 @@ def test_the_loss_is_the_squared_error_in_parts_of_the_noise() -> None:
     objective = DenoiseObjective([], [])
     images, targets = inputs_of([shot(light=20, error=2)])
     parts = objective.loss(images[:, :1], targets)
-    assert float(parts["error"]) == pytest.approx(4 / (22 + 9), rel=1e-4)
+    assert float(parts["error"]) == pytest.approx(told(4 / (22 + 9)), rel=1e-4)
     right = stabilised(targets["target"], targets["shot"], targets["read"])
     assert float(objective.loss(right, targets)["error"]) == pytest.approx(0, abs=1e-8)
 
@@ -70,7 +75,7 @@ def test_pixels_without_weight_do_not_count() -> None:
     wrong = images[:, :1].clone()
     wrong[..., :4] = 1e3
     objective = DenoiseObjective([], [])
-    assert float(objective.loss(wrong, targets)["error"]) == pytest.approx(4 / 31, rel=1e-4)
+    assert float(objective.loss(wrong, targets)["error"]) == pytest.approx(told(4 / 31), rel=1e-4)
     assert float(objective.loss(wrong, {**targets, "weight": 0 * targets["weight"]})["error"]) == 0
 
 
@@ -123,29 +128,3 @@ def test_scenes_are_cut_zoomed_and_never_negative() -> None:
     assert all(t.target.shape == t.noisy.shape == (1, 32, 32) for t in taken)
     assert all(float(t.target.min()) >= 0 for t in taken)
     assert sum(float(np.ptp(t.target.numpy())) > 1 for t in taken) > 15
-
-
-def test_hidden_pixels_are_filled_from_around_and_count_alone() -> None:
-    rng = np.random.default_rng(0)
-    own = Own(rng.normal(50, 5, (32, 32)).astype(np.float32), np.ones((32, 32), bool), 1.0, 1.0)
-    drawn = Masked(own).drawn(rng, (32, 32))
-    counted = drawn.weight > 0
-    assert float(counted.float().mean()) == pytest.approx(1 / 16)
-    assert torch.equal(drawn.noisy[~counted], drawn.target[~counted])
-    assert (drawn.noisy[counted] != drawn.target[counted]).all()
-    assert float((drawn.noisy[counted] - 50).abs().mean()) < 2, "means of pixels around"
-
-
-@pytest.mark.parametrize("axis", [-1, -2])
-def test_lines_are_hidden_together(axis: int) -> None:
-    rng = np.random.default_rng(0)
-    own = Own(rng.normal(50, 5, (64, 64)).astype(np.float32), np.ones((64, 64), bool), 1.0, 1.0)
-    drawn = Masked(own, axis=axis, reach=5).drawn(rng, (64, 64))
-    changed = drawn.noisy != drawn.target
-    rows, columns = np.nonzero(drawn.weight[0].numpy())
-    for row, column in zip(rows, columns, strict=True):
-        if 5 <= row < 59 and 5 <= column < 59:
-            near = slice(row - 5, row + 6), slice(column - 5, column + 6)
-            line = changed[0][row, near[1]] if axis == -1 else changed[0][near[0], column]
-            assert line.all()
-    assert float(changed.float().mean()) < 0.75

@@ -74,6 +74,7 @@ class UNet(nn.Module):
         self.fold = per_axis(shuffle, ndim)
         self.pool = per_axis(pool, ndim)
         self.levels = len(widths)
+        self.pooled = POOL[ndim] if norm else MEAN[ndim]
         self.residual = residual
         cell = int(torch.tensor(self.fold).prod())
         conv = CONV[ndim]
@@ -125,7 +126,7 @@ class UNet(nn.Module):
         """What each level makes of the image on the way down, finest first."""
         found = [self.stem(folded(image, self.fold))]
         for block in self.down:
-            found.append(block(POOL[self.ndim](found[-1], self.pool)))
+            found.append(block(self.pooled(found[-1], self.pool)))
         return found
 
     def forward(self, image: Tensor) -> Tensor:
@@ -147,7 +148,11 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3-wide convolutions with a residual connection, and batch normalisation if asked for."""
+    """Two 3-wide convolutions with batch normalisation and a residual connection.
+
+    Without normalisation nothing stands in the way of what is added to: a small signal on a large
+    background comes through, as in the blocks of DRUNet (Zhang et al. 2021).
+    """
 
     def __init__(
         self, ndim: int, channels_in: int, channels_out: int, *, norm: bool = True
@@ -158,6 +163,7 @@ class Block(nn.Module):
         self.norm1 = NORM[ndim](channels_out) if norm else nn.Identity()
         self.conv2 = conv(channels_out, channels_out, 3, padding=1, bias=False)
         self.norm2 = NORM[ndim](channels_out) if norm else nn.Identity()
+        self.rectified = norm
         self.match: nn.Module = (
             nn.Identity()
             if channels_in == channels_out
@@ -166,12 +172,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.norm1(self.conv1(x)))
-        return functional.relu(self.norm2(self.conv2(y)) + self.match(x))
+        y = self.norm2(self.conv2(y)) + self.match(x)
+        return functional.relu(y) if self.rectified else y
 
 
 CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
+MEAN = {2: functional.avg_pool2d, 3: functional.avg_pool3d}
+"""Of noisy values the mean is to be known; the largest would be the one with the most noise."""
 
 
 def per_axis(value: int | Sequence[int], ndim: int) -> tuple[int, ...]:
