@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from napari_medai.core.steps import Step, Steps
 from napari_medai.nn.shots import Shot, Source
 
-
 FINE = 0.01
 """The part of the noise below which errors hardly count."""
 
