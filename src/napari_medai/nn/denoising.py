@@ -30,9 +30,12 @@ def stabilised(light: Tensor, shot: Tensor, read: Tensor) -> Tensor:
     return 2 * light / ((shot * light + floor).clamp(min=0).sqrt() + floor.sqrt())
 
 
-def restored(root: Tensor, shot: Tensor, read: Tensor) -> Tensor:
-    """The inverse of `stabilised`."""
-    return shot / 4 * root**2 + floor_of(shot, read).sqrt() * root
+def expected(root: Tensor, shot: Tensor, read: Tensor) -> Tensor:
+    """`napari_medai.core.noise.CameraNoise.expected` of what a net says of stabilised values."""
+    floor = floor_of(shot, read)
+    light = shot / 4 * root**2 + floor.sqrt() * root
+    total = torch.maximum(shot * light + floor, floor)
+    return light + shot / 4 * (1 - 0.375 * shot / total)
 
 
 @dataclass(slots=True)
@@ -55,7 +58,7 @@ class DenoiseObjective:
         return inputs_of([self.training[i].drawn(rng, self.crop) for i in chosen])
 
     def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        found = restored(outputs, targets["shot"], targets["read"])
+        found = expected(outputs, targets["shot"], targets["read"])
         weight = targets["weight"]
         error = (weight * (found - targets["target"]) ** 2).flatten(1).sum(1)
         part = error / (targets["variance"] * weight.flatten(1).sum(1)).clamp(min=1e-9)
@@ -68,7 +71,7 @@ class DenoiseObjective:
         for at, shot in enumerate(self.held_out):
             images, targets = inputs_of([shot])
             root = net(images.to(device)).cpu()
-            found = restored(root, targets["shot"], targets["read"])[0]
+            found = expected(root, targets["shot"], targets["read"])[0]
             # of a shot with hidden pixels these alone count: the others are given
             before, after = (
                 (shot.weight * (x - shot.target) ** 2).sum() for x in (shot.noisy, found)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_medai.tasks.self_supervised import Learned
 
 NETS: dict[int, dict[str, Any]] = {
-    2: {"ndim": 2, "widths": [48, 64, 96, 128], "shuffle": 2},
+    2: {"ndim": 2, "widths": [24, 48, 96, 128]},
     3: {"ndim": 3, "widths": [24, 48, 64], "pool": [1, 2, 2]},
 }
 

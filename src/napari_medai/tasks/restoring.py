@@ -89,7 +89,7 @@ class Restorer:
 
         tile = self.tile or TILE[values.ndim]
         scores, notes, net = yield from predict(net, read, values.shape, tile=tile)
-        restored = noise.restored(np.asarray(net.kept(scores))[0])
+        restored = noise.expected(np.asarray(net.kept(scores))[0])
         restored += _slow(filled - restored, sound)
         share = np.float32(min(1.0, self.strength))
         if share < 1:
