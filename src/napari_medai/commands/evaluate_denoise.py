@@ -67,8 +67,8 @@ def _table(scores: RestorationScores) -> str:
     """A line an image, and one for the means."""
     rows = [*scores.images, scores.means]
     width = max(len(row.name) for row in rows)
-    if not any(row.noisy for row in rows):
-        told = [f"{row.name:<{width}}  {_residual(row.residual)}" for row in rows]
+    if not any("PSNR" in row.noisy for row in rows):
+        told = [f"{row.name:<{width}}  {_residual(row.residual)}{_detail(row)}" for row in rows]
         last = "correlations of neighbours, 0 for noise; mean in standard deviations of the noise"
         return "\n".join([*told, f"of what was taken away: {last}"])
     told = [f"{row.name:<{width}}  {_nearness(row)}" for row in rows]
@@ -82,6 +82,14 @@ def _nearness(row: ImageScores) -> str:
         for name, after in row.restored.items()
     ]
     return ", ".join(parts)
+
+
+def _detail(row: ImageScores) -> str:
+    """The resolution of the frames, where there are some."""
+    if "resolution" not in row.restored:
+        return ""
+    before, after = row.noisy["resolution"], row.restored["resolution"]
+    return f", resolution of the frames {before:.2f} → {after:.2f} px"
 
 
 def _residual(row: Mapping[str, float]) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medai.core.axes import CHANNEL
+from napari_medai.core.axes import CHANNEL, ArrayLike, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.restoration import psnr, scale_invariant_psnr, ssim
+from napari_medai.core.ring_correlation import LEAST as SMALLEST
+from napari_medai.core.ring_correlation import resolution, ring_correlation
 from napari_medai.core.steps import Step, Steps, as_part, finished
 from napari_medai.core.whiteness import Whiteness, whiteness
 from napari_medai.tasks.denoise import DenoiseParams, denoise_steps
@@ -34,7 +36,9 @@ class ImageScores:
 
     Where a clean image is known: how near to it the ``noisy`` and the ``restored`` one are (PSNR
     in decibel, SSIM, PSNR after the best scale and offset). Where it is not: what the
-    ``residual`` (noisy - restored) is like, see `napari_medai.core.whiteness.Whiteness`.
+    ``residual`` (noisy - restored) is like, see `napari_medai.core.whiteness.Whiteness`, and, where
+    there are frames, on what detail the means of the even and of the odd ones agree (``resolution``
+    in pixels, by Fourier ring correlation), noisy and restored.
     """
 
     name: str
@@ -136,7 +140,30 @@ def _judged(pair: NoisyPair, result: Restoration) -> ImageScores:
         noise = result.noise[position.get(CHANNEL, 0)]
         if noise is not None:
             rows.append(_told(_whiteness(noisy, restored, noise)))
-    return ImageScores(pair.name, {}, {}, _mean(rows))
+    restored_image = pair.image.with_data(result.image)
+    before, after = (_resolutions(image) for image in (pair.image, restored_image))
+    return ImageScores(pair.name, before, after, _mean(rows))
+
+
+def _resolutions(image: AxesArray) -> dict[str, float]:
+    """The detail on which the halves of the frames agree, the mean over other axes."""
+    if image.sizes.get("T", 1) < 2 or min(image.sizes["Y"], image.sizes["X"]) < SMALLEST:
+        return {}
+    planes = Planes(image, "TYX")
+    found = []
+    for position in planes.positions():
+        frames = planes.plane(position).data
+        halves = [_mean_frame(frames, first) for first in (0, 1)]
+        if all(np.isfinite(half).all() and np.ptp(half) for half in halves):
+            found.append(resolution(ring_correlation(*halves)))
+    return {"resolution": float(np.mean(found))} if found else {}
+
+
+def _mean_frame(frames: ArrayLike, first: int) -> np.ndarray:
+    """Of every other frame (Y, X), read one at a time."""
+    chosen = range(first, frames.shape[0], 2)
+    total = sum(np.asarray(frames[at], np.float64) for at in chosen)
+    return np.asarray(total / len(chosen))
 
 
 def _planes(
