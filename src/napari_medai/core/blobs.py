@@ -80,10 +80,11 @@ def drawn_blobs(
         part = slice(start, start + _TOGETHER)
         before = _before_pixels(irregularities[part], diameters[part])
         outlines = _Outlines.drawn(rng, axes.shape[-1], before)
-        to_world = _stretched(outlines, diameters[part], axes[part])
+        matrices = _stretched(outlines, diameters[part], axes[part])
+        inverses = np.linalg.inv(matrices).astype(np.float32)
         shifts = rng.uniform(0, 1, (len(before), axes.shape[-1]))
         for one in range(len(before)):
-            yield _rastered(outlines, one, to_world[one], shifts[one])
+            yield _rastered(outlines, one, matrices[one], inverses[one], shifts[one])
 
 
 def _before_pixels(irregularities: np.ndarray, diameters: np.ndarray) -> np.ndarray:
@@ -124,7 +125,8 @@ class _Outlines:
         outside = np.maximum(size / size.mean(axis=1, keepdims=True) - 1, 0).mean(axis=1)
         scale *= np.minimum(irregularities / np.maximum(outside, 1e-9), 1.5)[:, None]
         radius = np.exp(scale * deviation)
-        return cls(axes, coefficients * scale[:, :, None], radius, *_moments(radius, ndim))
+        coefficients = (coefficients * scale[:, :, None]).astype(np.float32)
+        return cls(axes.astype(np.float32), coefficients, radius, *_moments(radius, ndim))
 
 
 def _polynomials(along: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
@@ -159,17 +161,19 @@ def _stretched(outlines: _Outlines, diameters: np.ndarray, axes: np.ndarray) -> 
     return np.asarray(matrices * scale[:, None, None])
 
 
-def _rastered(outlines: _Outlines, one: int, matrix: np.ndarray, shift: np.ndarray) -> Blob:
+def _rastered(
+    outlines: _Outlines, one: int, matrix: np.ndarray, inverse: np.ndarray, shift: np.ndarray
+) -> Blob:
     ndim = len(matrix)
     radius, middle = outlines.radius[one], outlines.centre[one]
     outline = matrix @ (radius * _DIRECTIONS[ndim].T - middle[:, None])
     centre = np.ceil(0.5 - outline.min(axis=1)) + shift
     edges = (np.ceil(centre + outline.max(axis=1) + 0.5) + 1).astype(int)
     grid = np.indices(edges, np.float32).reshape(ndim, -1)
-    inside = np.linalg.inv(matrix) @ (grid - centre[:, None]) + middle[:, None]
+    inside = inverse @ grid + (middle - inverse @ centre).astype(np.float32)[:, None]
     length = np.sqrt(np.einsum("in,in->n", inside, inside))
-    low, high = radius.min(), radius.max()
-    level = length / np.sqrt(low * high)
+    low, high = float(radius.min()), float(radius.max())
+    level = length / (low * high) ** 0.5
     # the outline is costly, and there is no doubt about what lies well within or beyond it
     shell = np.flatnonzero((length > 0.9 * low) & (length < 1.1 * high))
     near = length[shell]
@@ -177,7 +181,7 @@ def _rastered(outlines: _Outlines, one: int, matrix: np.ndarray, shift: np.ndarr
     level[shell] = near * np.exp(-_polynomials(along, outlines.coefficients[one]))
     if level.min() > 1:
         level[level.argmin()] = 1
-    return Blob(level.reshape(edges).astype(np.float32), centre)
+    return Blob(level.reshape(edges), centre)
 
 
 def _circle(count: int) -> np.ndarray:

@@ -17,8 +17,11 @@ from napari_medai.core.canvas import Canvas, Piece
 from napari_medai.core.neighbours import clark_evans
 
 _TRIES = 30
-_FREE_TRIES = 40
+"""Places beside others that are tried."""
+_FEW, _FREE_TRIES = 6, 40
+"""Places anywhere that are tried, at first and then."""
 _CANDIDATES = 60
+"""Places of which those farthest from all are tried."""
 _LOOKS = 64
 """How often it is looked at how objects lie."""
 _ANSWER = 20.0
@@ -28,8 +31,11 @@ _EXTENT = 0.3
 _ASIDE = 0.08
 """How far beside another an object goes, as a share of both radii."""
 _HOSTS = 8
+"""Objects that it is tried to lean another one on."""
 _PRESS = 0.3
+"""How far one is pushed into another at most, as a share of its radius."""
 _ROUNDS = 4
+"""How often what found no room is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +87,13 @@ def _beside(canvas: Canvas, piece: Piece, wanted: Wanted, rng: np.random.Generat
     missing = wanted.touching * wanted.count - int(canvas.touching.sum())
     if missing < 1 or not canvas.count:
         return False
-    # most touch one other, and as many more groups begin as larger ones grow
+    # seven of ten begin a pair, the others make a group larger
     free = np.flatnonzero(~canvas.touching)
     rest = np.flatnonzero(canvas.touching)
     pool = free if len(free) and (missing >= 2 and (rng.uniform() < 0.7 or not len(rest))) else rest
     if not len(pool) or rng.uniform() > 2 * missing / max(wanted.count - canvas.count, 1):
         return False
-    for host in rng.choice(pool, min(_HOSTS, len(pool)), replace=False).tolist():
+    for host in pool[rng.integers(len(pool), size=_HOSTS)].tolist():
         direction = _direction(rng, canvas.labels.ndim)
         press = rng.uniform(0, _PRESS)
         if canvas.put_against(piece, host, direction=direction, press=press):
@@ -107,9 +113,12 @@ def _apart(canvas: Canvas, piece: Piece, mood: _Mood, rng: np.random.Generator) 
         for spot in np.argsort(-mood.others.query(spots)[0])[:3]:
             if canvas.put_apart(piece, spots[spot]):
                 return True
-    return any(
-        canvas.put_apart(piece, centre) for centre in _anywhere(canvas, piece, rng, _FREE_TRIES)
-    )
+    # most find room at once, and places cost time
+    for count in (_FEW, _FREE_TRIES):
+        for centre in _anywhere(canvas, piece, rng, count):
+            if canvas.put_apart(piece, centre):
+                return True
+    return False
 
 
 def _near(canvas: Canvas, piece: Piece, rng: np.random.Generator) -> np.ndarray:
