@@ -96,7 +96,7 @@ class Canvas:
         around = np.unique(before[piece.halo[part]])
         hosts = [int(label) for label in around if label]
         level = piece.blob.level[part]
-        mine = level <= 1
+        mine = piece.mask[part]
         if not hosts or mine.sum() < max(1, VISIBLE * piece.size):
             return False
         after = np.where(mine & (before == 0), self.count + 1, before)
@@ -149,7 +149,7 @@ class Canvas:
         self._places[self.count, 0] = piece.radius
         self._places[self.count, 1:] = corner + piece.blob.centre
         self._touches[self.count] = touches
-        self._placed.append(_Placed(piece.blob.level, corner, piece.size))
+        self._placed.append(_Placed(piece.blob.level.astype(np.float16), corner, piece.size))
 
     def _window(
         self, corner: np.ndarray, shape: tuple[int, ...]

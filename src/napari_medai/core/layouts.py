@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import atan, isfinite, prod, sqrt
 
@@ -83,10 +83,10 @@ def drawn_layout(
     if count is None:
         count = max(1, round((image.density if density is None else density) * prod(edges)))
     image = replace(image, count=int(count), density=count / prod(edges))
-    pieces = _drawn_pieces(image, edges, rng)
-    canvas = Canvas.empty(edges, most=len(pieces))
-    wanted = Wanted(len(pieces), image.clustering, image.touching)
-    placed(canvas, pieces, wanted, rng)
+    diameters = _diameters(image, edges, rng)
+    canvas = Canvas.empty(edges, most=len(diameters))
+    wanted = Wanted(len(diameters), image.clustering, image.touching)
+    placed(canvas, _pieces(image, diameters, rng), wanted, rng)
     return Layout(canvas.labels, image, _notes(canvas.count, image))
 
 
@@ -139,26 +139,29 @@ def _chosen(
     return replace(image, diameters=diameters, density=image.density / scale**image.ndim)
 
 
-def _drawn_pieces(
-    image: ImageLayout, edges: tuple[int, ...], rng: np.random.Generator
-) -> list[Piece]:
-    """Objects that are to be placed, no more than could fit, in the order to place them."""
-    count, ndim = min(image.count, prod(edges)), image.ndim
-    diameters = drawn_values(image.diameters, count, rng)
-    covered = np.cumsum(ball_size(ndim) * (diameters / 2) ** ndim) / prod(edges)
-    if covered[-1] > _CROWDED:
-        kept = max(1, int((covered <= _FULL).sum()))
-        diameters = -np.sort(-diameters[:kept])
+def _diameters(image: ImageLayout, edges: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Of the objects that are to be placed, no more than could fit, in the order to place them."""
+    diameters = drawn_values(image.diameters, min(image.count, prod(edges)), rng)
+    covered = np.cumsum(ball_size(image.ndim) * (diameters / 2) ** image.ndim) / prod(edges)
+    if covered[-1] <= _CROWDED:
+        return diameters
+    kept = max(1, int((covered <= _FULL).sum()))
+    return np.asarray(-np.sort(-diameters[:kept]))
+
+
+def _pieces(image: ImageLayout, diameters: np.ndarray, rng: np.random.Generator) -> Iterator[Piece]:
+    """Objects of these sizes, one after another."""
     count = len(diameters)
     elongations = np.maximum(drawn_values(image.elongations, count, rng), 1)
-    irregularities = np.clip(drawn_values(image.irregularities, count, rng), 0, _MOST_IRREGULAR)
+    irregularities = drawn_values(image.irregularities, count, rng)
     blobs = drawn_blobs(
         rng,
         diameters=diameters,
         axes=_axes(image, elongations, rng),
-        irregularities=irregularities,
+        irregularities=np.clip(irregularities, 0, _MOST_IRREGULAR),
     )
-    return [Piece.of(blob, d) for blob, d in zip(blobs, diameters.tolist(), strict=True)]
+    for blob, diameter in zip(blobs, diameters.tolist(), strict=True):
+        yield Piece.of(blob, diameter)
 
 
 def _axes(image: ImageLayout, elongations: np.ndarray, rng: np.random.Generator) -> np.ndarray:

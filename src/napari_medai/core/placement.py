@@ -7,6 +7,7 @@ process by feedback, with rejection where there is no room.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,16 +49,17 @@ class Wanted:
 
 
 def placed(
-    canvas: Canvas, pieces: list[Piece], wanted: Wanted, rng: np.random.Generator
+    canvas: Canvas, pieces: Iterable[Piece], wanted: Wanted, rng: np.random.Generator
 ) -> list[Piece]:
     """Put objects on a canvas in their order, and return those that found no room."""
     left: list[Piece] = []
-    every = max(1, len(pieces) // _LOOKS)
-    for start in range(0, len(pieces), every):
-        mood = _Mood.of(canvas, wanted)
-        for piece in pieces[start : start + every]:
-            if not (_beside(canvas, piece, wanted, rng) or _apart(canvas, piece, mood, rng)):
-                left.append(piece)
+    every = max(1, wanted.count // _LOOKS)
+    mood = _Mood.of(canvas, wanted)
+    for number, piece in enumerate(pieces):
+        if number % every == 0:
+            mood = _Mood.of(canvas, wanted)
+        if not (_beside(canvas, piece, wanted, rng) or _apart(canvas, piece, mood, rng)):
+            left.append(piece)
     for _ in range(_ROUNDS):
         before = len(left)
         left = _in_gaps(canvas, left, rng)

@@ -70,6 +70,7 @@ def grown_vessels(
     for name, share in (("variation", variation), ("tortuosity", tortuosity)):
         if not 0 <= share <= 1:
             raise InputError(f"{name} must be 0 to 1, got {share}")
+    segments = int(segments)
     domain, rng = Domain.of(shape, mask), generator(seed)
     branches = max(1, segments // _PIECES) if tortuosity else segments
     ends = (branches + 1) // 2
