@@ -117,3 +117,20 @@ def test_impossible_numbers_are_refused(numbers: dict[str, float]) -> None:
 def test_no_noise_at_all_is_refused() -> None:
     with pytest.raises(InputError, match="both 0"):
         CameraNoise(gain=0, offset=5, read_noise=0)
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+def test_noisy_values_have_the_mean_and_the_variance(noise: CameraNoise) -> None:
+    mean = noise.offset + 40 * noise.gain + 3 * noise.read_noise
+    values = noise.noisy(np.full((300, 300), mean), np.random.default_rng(0)).astype(np.float64)
+    variance = float(noise.variance(np.array(mean)))
+    assert values.mean() == pytest.approx(mean, abs=4 * np.sqrt(variance) / 300)
+    assert values.var() == pytest.approx(variance, rel=0.03)
+
+
+def test_noisy_values_are_whole_photo_electrons_without_read_noise() -> None:
+    noise = CameraNoise(gain=2, offset=10, read_noise=0)
+    values = noise.noisy(np.array([0.0, 10, 30, 30, 30]), np.random.default_rng(0))
+    assert values.dtype == np.float32
+    assert values[:2].tolist() == [10, 10]
+    assert set(((values - 10) % 2).tolist()) == {0}

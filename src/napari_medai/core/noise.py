@@ -61,6 +61,14 @@ class CameraNoise:
         light = np.maximum(np.asarray(mean, np.float64) - self.offset, 0)
         return np.asarray(self.gain * light + self.read_noise**2)
 
+    def noisy(self, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Values as the camera gives them where it is expected to give ``mean``; float32."""
+        values: np.ndarray = np.asarray(mean, np.float64)
+        if self.gain:
+            light = np.maximum(values - self.offset, 0)
+            values = self.gain * rng.poisson(light / self.gain) + self.offset
+        return np.asarray(values + rng.normal(0, self.read_noise, values.shape), np.float32)
+
     def stabilised(self, values: np.ndarray) -> np.ndarray:
         """Values of variance about 1, 0 at the offset; float32.
 
