@@ -117,7 +117,8 @@ def _slow(residual: np.ndarray, sound: np.ndarray) -> np.ndarray:
     radius = (0,) * (residual.ndim - 2) + (REACH, REACH)
 
     def smooth(values: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(values, sigma, radius=radius, mode="nearest")
+        # mirrored at the edges, so that sums stay; repeated, pixels at the edge would count tenfold
+        return ndimage.gaussian_filter(values, sigma, radius=radius, mode="reflect")
 
     if sound.all():
         return np.asarray(smooth(residual))
