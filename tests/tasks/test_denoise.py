@@ -195,6 +195,13 @@ def test_brightness_stays_whatever_the_net_believes(
             assert found[part].mean() == pytest.approx(values[part].mean(), rel=0.01)
 
 
+def test_the_edges_of_an_image_weigh_as_much_as_the_rest(models: dict[str, Model]) -> None:
+    values = lit(96, 80)
+    found = restored(values, "YX", models["random"], **KNOWN).image
+    assert np.abs(found - values)[:2].mean() > 1, "the net changes nothing"
+    assert found.mean(dtype=np.float64) == pytest.approx(values.mean(), rel=1e-5)
+
+
 def test_hot_and_dead_pixels_are_replaced(models: dict[str, Model]) -> None:
     values = lit(48, 48)
     values[20, 20], values[30, 40] = 60_000, 0
@@ -219,6 +226,30 @@ def test_values_beyond_the_dtype_are_clipped_where_it_is_asked_for(
     assert kept.notes == (
         f"{beyond.sum()} values lay beyond uint8 and were clipped; float32 keeps them.",
     )
+
+
+def test_large_whole_numbers_are_not_rounded_and_do_not_turn_over(
+    models: dict[str, Model],
+) -> None:
+    top = np.iinfo(np.int64).max
+    still = np.full((32, 32), top - 1, np.int64)
+    assert np.array_equal(restored(still, "YX", models["random"], dtype="same").image, still)
+    values = (lit(64, 64).astype(np.int64) - 120) * 2**40 + 2**62
+    values[20:40, 20:40] = top
+    found = restored(values, "YX", models["identity"], dtype="same").image
+    assert found.min() > 2**61, "the highest became the lowest"
+    assert found[30, 30] > 0.99 * top
+
+
+def test_numbers_beyond_32_bits_are_refused_or_told(models: dict[str, Model]) -> None:
+    rng = np.random.default_rng(0)
+    for size in (1e300, 1e-300):
+        with pytest.raises(InputError, match="beyond 32-bit numbers; multiply the image"):
+            restored(rng.normal(1, 0.1, (32, 32)) * size, "YX", models["identity"])
+    still = np.full((32, 32), 1e300)
+    found = restored(still, "YX", models["identity"])
+    assert "1024 values lay beyond float32 and became infinite" in " ".join(found.notes)
+    assert np.array_equal(restored(still, "YX", models["identity"], dtype="same").image, still)
 
 
 def test_channels_have_noise_of_their_own(denoising: ModuleType, models: dict[str, Model]) -> None:
@@ -315,6 +346,12 @@ def test_schemes_that_the_image_does_not_allow(denoising: ModuleType) -> None:
 def test_an_image_smaller_than_what_the_net_needs() -> None:
     with pytest.raises(InputError, match="an image needs at least 4 x 4 pixels, got 3 x 40"):
         restored(lit(3, 40), "YX", None, **KNOWN, steps=1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_frames_too_small_to_compare_are_learned_from_one_by_one() -> None:
+    found = restored(lit(3, 12, 20), "TYX", None, **KNOWN, steps=2)
+    assert found.record["found"]["scheme"] == "split"
 
 
 def test_thin_images_whose_noise_is_given(models: dict[str, Model]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.noise_estimate import is_static
+from napari_medai.core.noise_estimate import LEAST, is_static
 from napari_medai.core.steps import Step, Steps
 from napari_medai.core.tiling import Window
 from napari_medai.tasks.channel_noise import ChannelNoise, channel_of
@@ -171,6 +171,8 @@ def _scheme(
 
 
 def _stands_still(image: AxesArray, channels: ChannelNoise) -> bool:
+    if min(image.sizes["Y"], image.sizes["X"]) < LEAST:
+        return False
     known = {c: noise for c, noise in channels.noises.items() if noise is not None}
     for channel, noise in known.items():
         stack = channel_of(image, channel)
