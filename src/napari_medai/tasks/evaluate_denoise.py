@@ -194,8 +194,9 @@ def _told(found: Whiteness) -> dict[str, float]:
 
 
 def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    known = [row for row in rows if row]
-    return {name: float(np.mean([row[name] for row in known])) for name in (known or [{}])[0]}
+    """Each figure's mean over the rows that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {n: float(np.mean([row[n] for row in rows if n in row])) for n in names}
 
 
 def _plain(one: ImageScores) -> dict[str, dict[str, float | None]]:
