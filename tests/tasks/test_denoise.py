@@ -409,3 +409,5 @@ def test_what_was_learned_is_kept_as_a_model(
     with pytest.raises(InputError, match="there is a model 'mine' already"):
         keep(found.learned, "mine")
     keep(found.learned, "mine", overwrite=True)
+    with pytest.raises(InputError, match="'self' is the word for learning from the image itself"):
+        keep(found.learned, "self")
