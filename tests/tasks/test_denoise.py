@@ -387,6 +387,19 @@ def test_learning_keeps_its_neighbours_apart_from_volumes(denoising: ModuleType)
 
 
 @pytest.mark.usefixtures("quick")
+def test_volumes_are_learned_from_on_the_cpu_where_metal_cannot(
+    denoising: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    values = denoising.noisy(denoising.scene(4, 40, 40))
+    found = restored(values, "ZYX", None, across="Z", steps=1, device="auto")
+    assert found.record["device"].startswith("cpu")
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("across", ["plane", "T"])
 def test_what_was_learned_is_kept_as_a_model(
     denoising: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, across: str
