@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari_medai.nn.runner import ScoreNet
 
 TILE = {2: 512, 3: 64}
-BLOCK = {2: 2048, 3: 128}
+BLOCK: dict[int, tuple[int, ...]] = {2: (2048, 2048), 3: (64, 320, 320)}
+"""Wide enough in the plane that what is read around a block, and thrown away, is less than it."""
 SLOW = 10.0
 """Pixels (the sigma of a Gaussian): changes slower than this are given back."""
 REACH = 30
