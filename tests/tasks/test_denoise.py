@@ -241,6 +241,16 @@ def test_large_whole_numbers_are_not_rounded_and_do_not_turn_over(
     assert found[30, 30] > 0.99 * top
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.float64])
+def test_noise_far_from_0_keeps_its_digits(kind: type, models: dict[str, Model]) -> None:
+    values = (lit(64, 64) + 1e8).astype(kind)
+    how = {"dark": 1e8, **KNOWN, "dtype": "same"}
+    found = restored(values, "YX", models["identity"], **how).image
+    assert np.abs(found - values).max() < 0.01
+    low = restored(lit(64, 64).astype(kind), "YX", models["random"], **KNOWN, dtype="same").image
+    assert np.abs(restored(values, "YX", models["random"], **how).image - 1e8 - low).max() < 0.01
+
+
 def test_numbers_beyond_32_bits_are_refused_or_told(models: dict[str, Model]) -> None:
     rng = np.random.default_rng(0)
     for size in (1e300, 1e-300):
