@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -145,6 +146,36 @@ def test_a_run_that_fails_leaves_nothing(
     assert out.exists()
     steps.close()
     assert not out.exists()
+
+
+def test_the_record_names_the_device_that_the_run_ended_on(
+    models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from napari_medai.core.errors import OutOfMemoryError
+    from napari_medai.nn.runner import ScoreNet
+    from napari_medai.tasks import denoise
+
+    class Full:
+        """A device without room for anything."""
+
+        name, device = "full", torch.device("meta")
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            raise OutOfMemoryError("no room")
+
+    def empty(net: ScoreNet, shape: tuple[int, ...]) -> torch.Tensor:
+        if net.device.type == "meta":
+            raise OutOfMemoryError("no room")
+        return torch.empty((1, *shape))
+
+    net = denoise.loaded_net(models["random"], device="cpu")
+    monkeypatch.setattr(denoise, "loaded_net", lambda model, device: replace(net, backend=Full()))
+    monkeypatch.setattr(ScoreNet, "empty", empty)
+    found = restored(lit(48, 48), "YX", models["random"], **KNOWN)
+    assert found.record["device"].startswith("cpu")
+    assert "Device memory did not suffice: the run continued on the CPU." in found.notes
 
 
 @pytest.mark.parametrize("model", ["random", None])
