@@ -114,6 +114,20 @@ def test_impossible_numbers_are_refused(numbers: dict[str, float]) -> None:
         CameraNoise(**numbers)
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"gain": 1e300, "offset": 0, "read_noise": 1},
+        {"gain": 0, "offset": 0, "read_noise": 1e200},
+        {"gain": 1, "offset": -1e300, "read_noise": 1},
+        {"gain": 1e-200, "offset": 0, "read_noise": 1e-300},
+    ],
+)
+def test_numbers_whose_squares_are_none_are_refused(numbers: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="beyond 32-bit numbers; multiply the image"):
+        CameraNoise(**numbers)
+
+
 def test_no_noise_at_all_is_refused() -> None:
     with pytest.raises(InputError, match="both 0"):
         CameraNoise(gain=0, offset=5, read_noise=0)

@@ -145,8 +145,9 @@ def test_small_images_tell_how_much_noise_there_is(edge: int, scene: Scene, phot
         np.full((20, 20), -3e38, np.float32),
         np.ones((3, 16, 16), bool),
         np.rint(np.linspace(0, 200, 64)[:, None] * np.ones((1, 64))).astype(np.uint8),
+        np.pad(np.array([[60_000]], np.uint16), 31),
     ],
-    ids=["whole", "zero", "large", "bool", "ramp"],
+    ids=["whole", "zero", "large", "bool", "ramp", "one hot pixel"],
 )
 def test_where_there_is_none_it_says_so(image: np.ndarray) -> None:
     found = estimated_noise(image)

@@ -15,7 +15,7 @@ from torch import nn
 from napari_medai.core.errors import InputError, OutOfMemoryError
 from napari_medai.nn import backends
 from napari_medai.nn.backends import OpenVinoBackend, TorchBackend, backend_for
-from napari_medai.nn.device import chosen_device, devices, mixed_precision
+from napari_medai.nn.device import chosen_device, device_for, devices, mixed_precision
 from napari_medai.nn.unet import UNet
 
 # OpenVINO traces nets, which this PyTorch calls deprecated.
@@ -168,6 +168,8 @@ def test_the_fastest_device_comes_first(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert [device.name for device in devices()] == ["mps", "cpu"]
     assert chosen_device("auto").name == "mps"
+    assert device_for(2).name == "mps"
+    assert device_for(3).name == device_for(3, "mps").name == "cpu"
     assert chosen_device("cpu").name == "cpu"
 
 

@@ -94,6 +94,14 @@ def test_the_score_is_the_decibels_gained() -> None:
     assert gained["score"] == pytest.approx(20 * np.log10(2), abs=1e-3)
 
 
+def test_shots_that_tell_nothing_do_not_spoil_the_score() -> None:
+    telling, lost, still = shot(error=2), shot(usable=0), shot(error=0)
+    objective = DenoiseObjective([], [telling, lost, still])
+    assert finished(objective.validate(First(), CPU))["score"] == pytest.approx(0, abs=1e-3)
+    nothing = finished(DenoiseObjective([], [lost, still]).validate(First(), CPU))
+    assert nothing == {"score": 0, "worst": 0}
+
+
 def test_sources_are_drawn_by_their_weight() -> None:
     flat = np.full((32, 32), 5, np.float32)
     own = [Own(k * flat, np.ones((32, 32), bool), 1.0, 1.0, weight=k) for k in (1.0, 3.0)]

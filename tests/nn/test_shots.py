@@ -95,6 +95,13 @@ def test_a_clean_image_is_brought_to_the_contrast_of_the_noisy_one() -> None:
     assert np.allclose(flat.clean, noisy.light[noisy.usable].mean(dtype=np.float64))
     shot = found.drawn(rng, SIZE)
     assert (shot.noisy - shot.target).var() == pytest.approx(float(shot.target.mean()), rel=0.2)
+    torn = 7 - 0.01 * light
+    torn[:50] = np.nan
+    part = WithClean.fitted(noisy, torn)
+    assert np.isfinite(part.clean).all()
+    assert not part.own.usable[:50].any()
+    assert np.abs(part.clean - light)[50:].max() < 1
+    assert not WithClean.fitted(noisy, torn * np.nan).own.usable.any()
 
 
 def test_simulated_exposures_have_the_noise_that_they_state() -> None:

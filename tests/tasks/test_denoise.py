@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -147,6 +148,36 @@ def test_a_run_that_fails_leaves_nothing(
     assert not out.exists()
 
 
+def test_the_record_names_the_device_that_the_run_ended_on(
+    models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from napari_medai.core.errors import OutOfMemoryError
+    from napari_medai.nn.runner import ScoreNet
+    from napari_medai.tasks import denoise
+
+    class Full:
+        """A device without room for anything."""
+
+        name, device = "full", torch.device("meta")
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            raise OutOfMemoryError("no room")
+
+    def empty(net: ScoreNet, shape: tuple[int, ...]) -> torch.Tensor:
+        if net.device.type == "meta":
+            raise OutOfMemoryError("no room")
+        return torch.empty((1, *shape))
+
+    net = denoise.loaded_net(models["random"], device="cpu")
+    monkeypatch.setattr(denoise, "loaded_net", lambda model, device: replace(net, backend=Full()))
+    monkeypatch.setattr(ScoreNet, "empty", empty)
+    found = restored(lit(48, 48), "YX", models["random"], **KNOWN)
+    assert found.record["device"].startswith("cpu")
+    assert "Device memory did not suffice: the run continued on the CPU." in found.notes
+
+
 @pytest.mark.parametrize("model", ["random", None])
 def test_a_constant_image_comes_back_with_a_note(
     model: str | None, models: dict[str, Model]
@@ -195,6 +226,13 @@ def test_brightness_stays_whatever_the_net_believes(
             assert found[part].mean() == pytest.approx(values[part].mean(), rel=0.01)
 
 
+def test_the_edges_of_an_image_weigh_as_much_as_the_rest(models: dict[str, Model]) -> None:
+    values = lit(96, 80)
+    found = restored(values, "YX", models["random"], **KNOWN).image
+    assert np.abs(found - values)[:2].mean() > 1, "the net changes nothing"
+    assert found.mean(dtype=np.float64) == pytest.approx(values.mean(), rel=1e-5)
+
+
 def test_hot_and_dead_pixels_are_replaced(models: dict[str, Model]) -> None:
     values = lit(48, 48)
     values[20, 20], values[30, 40] = 60_000, 0
@@ -219,6 +257,40 @@ def test_values_beyond_the_dtype_are_clipped_where_it_is_asked_for(
     assert kept.notes == (
         f"{beyond.sum()} values lay beyond uint8 and were clipped; float32 keeps them.",
     )
+
+
+def test_large_whole_numbers_are_not_rounded_and_do_not_turn_over(
+    models: dict[str, Model],
+) -> None:
+    top = np.iinfo(np.int64).max
+    still = np.full((32, 32), top - 1, np.int64)
+    assert np.array_equal(restored(still, "YX", models["random"], dtype="same").image, still)
+    values = (lit(64, 64).astype(np.int64) - 120) * 2**40 + 2**62
+    values[20:40, 20:40] = top
+    found = restored(values, "YX", models["identity"], dtype="same").image
+    assert found.min() > 2**61, "the highest became the lowest"
+    assert found[30, 30] > 0.99 * top
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float64])
+def test_noise_far_from_0_keeps_its_digits(kind: type, models: dict[str, Model]) -> None:
+    values = (lit(64, 64) + 1e8).astype(kind)
+    how = {"dark": 1e8, **KNOWN, "dtype": "same"}
+    found = restored(values, "YX", models["identity"], **how).image
+    assert np.abs(found - values).max() < 0.01
+    low = restored(lit(64, 64).astype(kind), "YX", models["random"], **KNOWN, dtype="same").image
+    assert np.abs(restored(values, "YX", models["random"], **how).image - 1e8 - low).max() < 0.01
+
+
+def test_numbers_beyond_32_bits_are_refused_or_told(models: dict[str, Model]) -> None:
+    rng = np.random.default_rng(0)
+    for size in (1e300, 1e-300):
+        with pytest.raises(InputError, match="beyond 32-bit numbers; multiply the image"):
+            restored(rng.normal(1, 0.1, (32, 32)) * size, "YX", models["identity"])
+    still = np.full((32, 32), 1e300)
+    found = restored(still, "YX", models["identity"])
+    assert "1024 values lay beyond float32 and became infinite" in " ".join(found.notes)
+    assert np.array_equal(restored(still, "YX", models["identity"], dtype="same").image, still)
 
 
 def test_channels_have_noise_of_their_own(denoising: ModuleType, models: dict[str, Model]) -> None:
@@ -317,6 +389,12 @@ def test_an_image_smaller_than_what_the_net_needs() -> None:
         restored(lit(3, 40), "YX", None, **KNOWN, steps=1)
 
 
+@pytest.mark.usefixtures("quick")
+def test_frames_too_small_to_compare_are_learned_from_one_by_one() -> None:
+    found = restored(lit(3, 12, 20), "TYX", None, **KNOWN, steps=2)
+    assert found.record["found"]["scheme"] == "split"
+
+
 def test_thin_images_whose_noise_is_given(models: dict[str, Model]) -> None:
     for shape in ((1, 40), (4, 40), (40, 2)):
         values = lit(*shape)
@@ -350,6 +428,19 @@ def test_learning_keeps_its_neighbours_apart_from_volumes(denoising: ModuleType)
 
 
 @pytest.mark.usefixtures("quick")
+def test_volumes_are_learned_from_on_the_cpu_where_metal_cannot(
+    denoising: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    values = denoising.noisy(denoising.scene(4, 40, 40))
+    found = restored(values, "ZYX", None, across="Z", steps=1, device="auto")
+    assert found.record["device"].startswith("cpu")
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("across", ["plane", "T"])
 def test_what_was_learned_is_kept_as_a_model(
     denoising: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, across: str
@@ -372,3 +463,5 @@ def test_what_was_learned_is_kept_as_a_model(
     with pytest.raises(InputError, match="there is a model 'mine' already"):
         keep(found.learned, "mine")
     keep(found.learned, "mine", overwrite=True)
+    with pytest.raises(InputError, match="'self' is the word for learning from the image itself"):
+        keep(found.learned, "self")

@@ -92,6 +92,24 @@ def test_components_hold_falling_parts_of_the_variance() -> None:
     assert not parts[3:].any()
 
 
+def test_what_is_all_alike_lies_in_one_place(model: Model) -> None:
+    found = embedded(model, np.full((128, 128), 7, np.uint8), None, patch=32, latents=3)
+    assert found.latents.shape == (16, 3)
+    assert not found.latents.any()
+    assert not found.explained.any()
+
+
+def test_a_model_for_volumes_is_refused(model: Model, tmp_path: Path) -> None:
+    from napari_medai.nn.runner import seeded_net
+
+    kwargs = {"ndim": 3, "widths": [4, 6], "pool": [1, 2, 2]}
+    spec = denoise_spec("volumes", kwargs, space="ZYX", description="x")
+    net = seeded_net(*spec.architecture, seed=0)
+    volumes = write_trained(tmp_path / "volumes", spec, net, script=False)
+    with pytest.raises(InputError, match="volumes sees Z Y X at once; choose a model for planes"):
+        embedded(volumes, scene()[0], None)
+
+
 def test_what_cannot_be_embedded_is_refused(model: Model) -> None:
     image, labels, _ = scene()
     with pytest.raises(InputError, match=r"at least 3 objects .* got 2"):

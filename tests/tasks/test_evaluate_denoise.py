@@ -34,6 +34,16 @@ def test_without_frames_there_is_no_detail_to_agree_on() -> None:
     assert found.residual["mean"] == pytest.approx(0)
 
 
+def test_images_with_and_without_clean_ones_are_scored_together() -> None:
+    stack = frames(50)
+    clean = AxesArray(np.asarray(stack.data) + 2, "TYX")
+    pairs = [NoisyPair(stack, clean, name="with"), NoisyPair(stack, name="without")]
+    scores = restoration_scores(None, pairs, AS_IT_IS)
+    known, judged = scores.images
+    assert scores.means.noisy == {**known.noisy, **judged.noisy}
+    assert set(scores.means.noisy) == {"PSNR", "SSIM", "scale-invariant PSNR", "resolution"}
+
+
 def test_a_clean_image_is_what_is_compared_with() -> None:
     noisy = frames(50, count=1)
     clean = AxesArray(np.asarray(noisy.data) + 2, "TYX")

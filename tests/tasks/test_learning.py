@@ -134,6 +134,20 @@ def test_the_self_check_tells_noise_from_structure() -> None:
     assert self_check(bad, noisy).endswith("(At t 1.)")
 
 
+def test_the_self_check_leaves_out_what_is_not_finite() -> None:
+    clean = light((2, 128, 128))
+    values = taken(clean).astype(np.float32)
+    true = (2 * clean + 100).astype(np.float32)
+    values[0, 30, 40:44] = true[0, 30, 40:44] = np.inf
+    values[1] = true[1] = np.nan
+    noisy, good = AxesArray(values, "TYX"), Restoration(true, "TYX", {0: NOISE}, {})
+    assert self_check(good, noisy) == (
+        "What was taken away looks like noise (1 of 2 planes looked at)."
+    )
+    left = good.residual(noisy)
+    assert np.isnan(left[0, 30, 40:44]).all()
+
+
 def test_the_self_check_of_what_cannot_be_checked() -> None:
     small = AxesArray(taken(light((10, 20))), "YX")
     result = Restoration(small.data, "YX", {0: NOISE}, {})

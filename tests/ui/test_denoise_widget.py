@@ -490,6 +490,19 @@ def test_the_residual_is_input_minus_output_in_place(
     assert widget.after.check.text() == ""
 
 
+def test_a_residual_whose_middle_is_unknown_is_shown(
+    qtbot: Any, make: Make, viewer: ViewerModel
+) -> None:
+    values = noisy((2, 60, 72)).astype(np.float32)
+    values[1] = np.nan
+    viewer.add_image(values, contrast_limits=(0, 300))
+    widget = make()
+    run(qtbot, widget)
+    widget.after.residual_button.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=10_000)
+    assert viewer.layers[-1].contrast_limits == [-1, 1]
+
+
 # Copy as Python, settings
 
 

@@ -17,6 +17,9 @@ import numpy as np
 
 from napari_medai.core.errors import InputError
 
+LEAST, MOST = 1e-30, 1e30
+"""What gain and read noise, and how far from 0 the offset, may be: results are 32-bit numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraNoise:
@@ -34,7 +37,8 @@ class CameraNoise:
     Raises
     ------
     InputError
-        If a number is not finite, gain or read noise is negative, or both are 0.
+        If a number is not finite, gain or read noise is negative, both are 0, or their squares
+        would be too large or too small to be reckoned with.
     """
 
     gain: float
@@ -50,6 +54,12 @@ class CameraNoise:
             )
         if self.gain == 0 == self.read_noise:
             raise InputError("gain and read noise are both 0: an image without noise needs nothing")
+        most = max(self.gain, self.read_noise)
+        if most < LEAST or max(most, abs(self.offset)) > MOST:
+            raise InputError(
+                f"noise of {most:.3g} at a dark level of {self.offset:.3g} is beyond 32-bit "
+                f"numbers; multiply the image so that both are within {LEAST:g} and {MOST:g}"
+            )
 
     @property
     def floor(self) -> float:

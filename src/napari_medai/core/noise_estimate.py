@@ -111,7 +111,7 @@ def estimated_noise(
     _check(image, frames=frames)
     sample = sample_of(image, frames=frames, saturated=saturated)
     blocks = sample.blocks()
-    line = noise_line(blocks, sample.floor)
+    line = None if sample.constant else noise_line(blocks, sample.floor)
     if line is not None:
         # what the first line tells to be hot or dead is left out of the second
         before, sample = sample.unusable, sample.without_defects(line.noise)

@@ -23,6 +23,8 @@ PLANES = 16
 WINDOW = 128
 
 _FAR = 1e6
+_FEWEST = 16
+_FEW = 2e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +73,13 @@ class Sample:
     def unusable(self) -> float:
         """Share of the pixels that are not usable."""
         return 1 - float(np.concatenate([w.usable.ravel() for w in self.windows]).mean())
+
+    @property
+    def constant(self) -> bool:
+        """Whether hardly a pixel differs from the others: of so few nothing is told."""
+        values = np.concatenate([w.values[:, w.usable].ravel() for w in self.windows])
+        differing = np.count_nonzero(values != np.median(values)) if values.size else 0
+        return bool(differing < max(_FEWEST, _FEW * values.size))
 
     def blocks(self) -> Blocks:
         """Of all windows."""

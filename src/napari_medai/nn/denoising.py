@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from napari_medai.core.steps import Step, Steps
 from napari_medai.nn.shots import Shot, Source
 
+LEAST = 1e-12
+"""The part of the noise below which an error is none."""
 FINE = 0.01
 """The part of the noise below which errors hardly count."""
 
@@ -66,7 +68,10 @@ class DenoiseObjective:
 
     @torch.no_grad()
     def validate(self, net: nn.Module, device: torch.device) -> Steps[Mapping[str, float]]:
-        """Decibels by which the error of the held-out shots is below that of their noise."""
+        """Decibels by which the error of the held-out shots is below that of their noise.
+
+        Shots without a pixel that counts, or without noise, do not tell: 0 if that is all of them.
+        """
         gains = []
         for at, shot in enumerate(self.held_out):
             images, targets = inputs_of([shot])
@@ -76,9 +81,11 @@ class DenoiseObjective:
             before, after = (
                 (shot.weight * (x - shot.target) ** 2).sum() for x in (shot.noisy, found)
             )
-            gains.append(10 * float(torch.log10(before / after)))
+            if before > 0:
+                gains.append(-10 * math.log10(max(float(after / before), LEAST)))
             yield Step(at + 1, len(self.held_out))
-        return {"score": float(np.mean(gains)), "worst": float(np.min(gains))}
+        told = gains or [0.0]
+        return {"score": float(np.mean(told)), "worst": float(np.min(told))}
 
 
 def inputs_of(shots: Sequence[Shot]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -55,6 +55,14 @@ def chosen_device(wish: str = "auto") -> Device:
     raise InputError(f"device {wish!r} is not available here, only {names}; choose one or auto")
 
 
+def device_for(ndim: int, wish: str = "auto") -> Device:
+    """The device to use for a net of so many dimensions; see `chosen_device`."""
+    device = chosen_device(wish)
+    if device.name == "mps" and ndim == 3:
+        return Device("cpu", "Metal lacks pooling in 3D in many versions of PyTorch")
+    return device
+
+
 def _why_no_gpu() -> str:
     if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
         return "this PyTorch is built without GPU support"

@@ -25,7 +25,7 @@ from napari_medai.nn.backends import (
     short_of_memory,
 )
 from napari_medai.nn.decode import decode
-from napari_medai.nn.device import chosen_device, emptied_cache
+from napari_medai.nn.device import chosen_device, device_for, emptied_cache
 
 BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
 
@@ -171,9 +171,7 @@ def _loaded(
     import_from, name, kwargs = architecture
     net = built_net(import_from, name, literal_eval(kwargs))
     load_weights(net, weights)
-    if device == "mps" and net.ndim == 3:
-        device = "cpu"  # Metal lacks pooling in 3D in many versions of PyTorch
-    return scorer_of(net, backend_for(net, torch.device(device)))
+    return scorer_of(net, backend_for(net, device_for(int(net.ndim), device).torch))  # type: ignore[arg-type]
 
 
 def scorer_of(net: nn.Module, backend: Backend) -> ScoreNet:

@@ -13,7 +13,7 @@ Broaddus et al. 2020 (masks for noise along lines).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -236,13 +236,20 @@ class WithClean:
 
     @classmethod
     def fitted(cls, own: Own, clean: np.ndarray) -> WithClean:
-        """With a clean image (\\*space) in any contrast, brought to that of the noisy one."""
-        known, wanted = clean[own.usable].astype(np.float64), own.light[own.usable]
+        """With a clean image (\\*space) in any contrast, brought to that of the noisy one.
+
+        Where it is not finite, nothing counts.
+        """
+        usable = own.usable & np.isfinite(clean)
+        if not usable.any():
+            return cls(replace(own, usable=usable), np.zeros_like(own.light))
+        known, wanted = clean[usable].astype(np.float64), own.light[usable]
         spread = known - known.mean()
         power = float((spread**2).sum())
         slope = float((spread * wanted).sum()) / power if power else 0.0
         fitted = slope * (clean - known.mean()) + float(wanted.mean(dtype=np.float64))
-        return cls(own, fitted.astype(np.float32))
+        fitted = np.where(np.isfinite(clean), fitted, 0)
+        return cls(replace(own, usable=usable), fitted.astype(np.float32))
 
     @property
     def weight(self) -> float:

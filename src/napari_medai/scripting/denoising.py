@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from napari_medai.core.errors import InputError
 from napari_medai.core.fields import checked_params, left_out
 from napari_medai.io.calibration import Scale, Units
-from napari_medai.models.registry import own_folder
 from napari_medai.models.settings import LIGHT
 from napari_medai.scripting.sources import Subject, drained, model_for
 from napari_medai.tasks.denoise_params import SELF
@@ -84,6 +83,8 @@ def denoiser_for(model: str | Path | Model) -> Model | None:
 
 def check_keep(name: str, model: Model | None, *, overwrite: bool = False) -> None:
     """Refuse, before the work, a name under which what is learned cannot be kept."""
+    from napari_medai.tasks.denoise_models import denoiser_folder
+
     if not name:
         return
     if model is not None:
@@ -91,7 +92,7 @@ def check_keep(name: str, model: Model | None, *, overwrite: bool = False) -> No
             f"{model.name} is a model already, so there is nothing to keep as {name!r}; leave "
             f"out keep, or learn from the image with the model {SELF!r}"
         )
-    own_folder(name, overwrite=overwrite)
+    denoiser_folder(name, overwrite=overwrite)
 
 
 def kept_notes(result: Restoration, name: str, *, overwrite: bool = False) -> tuple[str, ...]:

@@ -76,10 +76,11 @@ def course_steps(
     overwrite: bool,
 ) -> Steps[Model]:
     """Train by a course, as `train_steps` does, and write the package to a folder."""
-    from napari_medai.nn.device import chosen_device
+    from napari_medai.nn.device import device_for
     from napari_medai.nn.training import Run, Schedule
 
-    spec, device = course.spec, chosen_device(params.device).torch
+    spec = course.spec
+    device = device_for(len(spec.axes.replace(CHANNEL, "")), params.device).torch
     yield Step(0, 0, f"preparing {len(pairs)} images")
     training, held_out = _split(pairs, course.examples(pairs), params)
     schedule = Schedule(

@@ -87,7 +87,7 @@ def denoise_steps(
                 planes, channels, params, preview=preview, learning=learning
             )
             net = learned.score_net()
-        said = yield from _restored(planes, net, channels, params, store)
+        said, net = yield from _restored(planes, net, channels, params, store)
     except BaseException:
         store.discard()
         raise
@@ -114,8 +114,10 @@ def _restored(
     channels: ChannelNoise,
     params: DenoiseParams,
     store: ImageStore,
-) -> Steps[tuple[str, ...]]:
-    """Write every plane, restored, and return what the user should know, a sentence each."""
+) -> Steps[tuple[tuple[str, ...], ScoreNet | None]]:
+    """Write every plane, restored, and return what the user should know, a sentence each, and the
+    net at the end: one on another device, where memory did not suffice.
+    """
     notes: dict[str, None] = {}
     for done, position in enumerate(planes.positions()):
         plane = planes.plane(position)
@@ -126,4 +128,4 @@ def _restored(
         text = "denoising" + (f": {words}" if words else "")
         said, net = yield from as_part(work, done=done, total=planes.count, text=text)
         notes |= dict.fromkeys(said)
-    return tuple(notes)
+    return tuple(notes), net

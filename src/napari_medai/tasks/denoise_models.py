@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medai.core.axes import CHANNEL
+from napari_medai.core.errors import InputError
 from napari_medai.models.registry import own_folder
 from napari_medai.models.settings import LIGHT
 from napari_medai.models.spec import Architecture, ModelSpec
+from napari_medai.tasks.denoise_params import SELF
 from napari_medai.tasks.trained import write_trained
 
 if TYPE_CHECKING:
@@ -67,6 +69,21 @@ def space_of(model: Model) -> str:
     return str(model.config.get("seen", model.axes.replace(CHANNEL, "")))
 
 
+def denoiser_folder(name: str, *, overwrite: bool = False) -> Path:
+    """Where a user's model that denoises is to be written; asked before the work starts.
+
+    Raises
+    ------
+    InputError
+        If the name is none, taken, or the word for learning from the image itself.
+    """
+    if name == SELF:
+        raise InputError(
+            f"{SELF!r} is the word for learning from the image itself; choose another name"
+        )
+    return own_folder(name, overwrite=overwrite)
+
+
 def package_denoiser(
     folder: Path,
     spec: ModelSpec,
@@ -101,7 +118,7 @@ def keep(learned: Learned, name: str, *, overwrite: bool = False) -> Model:
     InputError
         If the name is none, or taken.
     """
-    folder = own_folder(name, overwrite=overwrite)
+    folder = denoiser_folder(name, overwrite=overwrite)
     spec = denoise_spec(
         name,
         {k: v for k, v in learned.kwargs.items() if k not in ("channels_in", "norm", "residual")},

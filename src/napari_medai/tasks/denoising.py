@@ -52,7 +52,9 @@ def _difference(noisy: ArrayLike, restored: ArrayLike) -> ArrayLike:
     if isinstance(noisy, np.ndarray) and isinstance(restored, np.ndarray):
         # float64 where float32 does not hold every whole number
         kind = np.result_type(noisy.dtype, np.float32)
-        return np.subtract(noisy, restored, dtype=kind).astype(np.float32, copy=False)
+        with np.errstate(invalid="ignore"):  # of infinite values nothing is known
+            left = np.subtract(noisy, restored, dtype=kind)
+        return left.astype(np.float32, copy=False)
     import dask.array as da
 
     chunks = getattr(restored, "chunks", None) or "auto"

@@ -20,6 +20,7 @@ from napari_medai.core.noise import CameraNoise
 from napari_medai.core.steps import Step, Steps
 from napari_medai.tasks.channel_noise import ChannelNoise
 from napari_medai.tasks.computing import Device
+from napari_medai.tasks.denoise_models import space_of
 from napari_medai.tasks.record import run_record
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ def embed_steps(
     from napari_medai.nn.runner import built_net, load_weights
 
     began = time.perf_counter()
+    if space_of(model) != "YX":
+        raise InputError(
+            f"planes are embedded, but {model.name} sees {' '.join(space_of(model))} at once; "
+            "choose a model for planes"
+        )
     plane = _plane(image)
     index, centres = _patches(plane.shape, params.patch) if labels is None else _objects(labels)
     if labels is not None and labels.shape != plane.shape:
@@ -146,7 +152,8 @@ def principal(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     told = spread > 1e-6 * max(float(spread.max()), 1e-30)
     ready = (vectors[:, told] - vectors[:, told].mean(0)) / spread[told]
     left, sizes, loadings = np.linalg.svd(ready, full_matrices=False)
-    signs = np.sign(loadings[np.arange(len(loadings)), np.abs(loadings).argmax(1)])
+    # without a channel that varies, there is no loading
+    signs = np.sign([row[np.abs(row).argmax()] for row in loadings if row.size])
     components = left * (sizes * signs)
     scale = components[:, 0].std() if components.size and components[:, 0].any() else 1.0
     kept = np.zeros((len(vectors), count), np.float32)

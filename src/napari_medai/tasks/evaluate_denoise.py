@@ -15,13 +15,13 @@ from napari_medai.core.restoration import psnr, scale_invariant_psnr, ssim
 from napari_medai.core.ring_correlation import LEAST as SMALLEST
 from napari_medai.core.ring_correlation import resolution, ring_correlation
 from napari_medai.core.steps import Step, Steps, as_part, finished
-from napari_medai.core.whiteness import Whiteness, whiteness
+from napari_medai.core.whiteness import Whiteness
 from napari_medai.tasks.denoise import DenoiseParams, denoise_steps
 from napari_medai.tasks.planes import Planes
+from napari_medai.tasks.self_check import taken_away
 from napari_medai.tasks.train_denoise import NoisyPair, check_clean
 
 if TYPE_CHECKING:
-    from napari_medai.core.noise import CameraNoise
     from napari_medai.models.model import Model
     from napari_medai.tasks.denoising import Restoration
 
@@ -138,8 +138,9 @@ def _judged(pair: NoisyPair, result: Restoration) -> ImageScores:
     rows = []
     for position, noisy, restored in _planes(pair, result):
         noise = result.noise[position.get(CHANNEL, 0)]
-        if noise is not None:
-            rows.append(_told(_whiteness(noisy, restored, noise)))
+        found = None if noise is None else taken_away(noisy, restored, noise)
+        if found is not None:
+            rows.append(_told(found))
     restored_image = pair.image.with_data(result.image)
     before, after = (_resolutions(image) for image in (pair.image, restored_image))
     return ImageScores(pair.name, before, after, _mean(rows))
@@ -181,12 +182,6 @@ def _planes(
         )
 
 
-def _whiteness(noisy: np.ndarray, restored: np.ndarray, noise: CameraNoise) -> Whiteness:
-    deviation = np.sqrt(np.maximum(noise.variance(restored), 1e-12))
-    residual = noisy.astype(np.float64) - restored
-    return whiteness(residual, np.where(np.isfinite(deviation), deviation, 1.0))
-
-
 def _told(found: Whiteness) -> dict[str, float]:
     down, along = found.correlations
     return {
@@ -199,8 +194,9 @@ def _told(found: Whiteness) -> dict[str, float]:
 
 
 def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    known = [row for row in rows if row]
-    return {name: float(np.mean([row[name] for row in known])) for name in (known or [{}])[0]}
+    """Each figure's mean over the rows that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {n: float(np.mean([row[n] for row in rows if n in row])) for n in names}
 
 
 def _plain(one: ImageScores) -> dict[str, dict[str, float | None]]:

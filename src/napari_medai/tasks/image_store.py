@@ -66,6 +66,11 @@ class ImageStore:
     def notes(self) -> tuple[str, ...]:
         if not self.clipped:
             return ()
+        if np.dtype(self.array.dtype).kind == "f":
+            return (
+                f"{self.clipped} values lay beyond {self.array.dtype} and became infinite; the "
+                "image's own kind of numbers (dtype same) keeps them.",
+            )
         return (
             f"{self.clipped} values lay beyond {self.array.dtype} and were clipped; "
             "float32 keeps them.",
@@ -78,12 +83,24 @@ class ImageStore:
 
     def _converted(self, values: np.ndarray) -> np.ndarray:
         dtype = np.dtype(self.array.dtype)
-        if dtype.kind not in "iub":
-            return values.astype(dtype, copy=False)
-        low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        if values.dtype == dtype:
+            return values
+        if dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                found = values.astype(dtype)
+            self.clipped += int(np.count_nonzero(np.isfinite(values) & ~np.isfinite(found)))
+            return found
+        low, high = (0.0, 1.0) if dtype.kind == "b" else _limits(dtype)
         rounded = np.rint(np.nan_to_num(values.astype(np.float64)))
         self.clipped += int(np.count_nonzero((rounded < low) | (rounded > high)))
         return rounded.clip(low, high).astype(dtype)
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the highest whole number of a kind that float64 has too."""
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    # float64 rounds the highest of 64 bits up, to one too many
+    return float(low), float(high if int(float(high)) <= high else np.nextafter(float(high), 0))
 
 
 def _stored_type(image: AxesArray, *, same_dtype: bool) -> np.dtype[Any]:

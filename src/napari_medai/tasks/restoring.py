@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari_medai.nn.runner import ScoreNet
 
 TILE = {2: 512, 3: 64}
-BLOCK = {2: 2048, 3: 128}
+BLOCK: dict[int, tuple[int, ...]] = {2: (2048, 2048), 3: (64, 320, 320)}
+"""Wide enough in the plane that what is read around a block, and thrown away, is less than it."""
 SLOW = 10.0
 """Pixels (the sigma of a Gaussian): changes slower than this are given back."""
 REACH = 30
@@ -75,11 +76,13 @@ class Restorer:
     def _restored(
         self, values: np.ndarray, block: Block, net: ScoreNet, noise: CameraNoise
     ) -> Steps[tuple[np.ndarray, tuple[str, ...], ScoreNet]]:
-        """The values of a block, float32, less noise."""
+        """The values of a block less noise, float32, or float64 where those may need its digits."""
         known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
         # what is saturated is bright, and stays so
         sound = known & ~lost_pixels(values, noise, saturated=np.inf)
-        filled = _filled(values, sound, noise.offset)
+        # above the dark level, since float32 has too few digits for noise far from 0
+        dark, noise = noise.offset, replace(noise, offset=0.0)
+        filled = _filled(values, sound, dark)
         root = noise.stabilised(filled)[None]
         level = np.float32(max(1.0, self.strength))
 
@@ -94,20 +97,23 @@ class Restorer:
         share = np.float32(min(1.0, self.strength))
         if share < 1:
             restored += (1 - share) * (filled - restored)
-        restored[~known] = values[~known]
-        return restored, notes, net
+        found = np.add(restored, dark, dtype=np.result_type(values.dtype, np.float32))
+        found[~known] = values[~known]
+        return found, notes, net
 
 
 def _filled(values: np.ndarray, sound: np.ndarray, dark: float) -> np.ndarray:
-    """Values as float32, those that say nothing replaced by the mean of the others around."""
-    filled = np.asarray(values, np.float32)
+    """Values above the dark as float32, those that say nothing replaced by the mean of the others
+    around.
+    """
+    filled = np.subtract(values, dark, dtype=np.float64).astype(np.float32)
     if sound.all():
         return filled
     filled = np.where(sound, filled, 0)
     size = (1,) * (values.ndim - 2) + (3, 3)
     counts = ndimage.uniform_filter(sound.astype(np.float32), size, mode="nearest")
     sums = ndimage.uniform_filter(filled, size, mode="nearest")
-    near = np.where(counts > 0.01, sums / np.maximum(counts, 0.01), np.float32(dark))
+    near = np.where(counts > 0.01, sums / np.maximum(counts, 0.01), np.float32(0))
     return np.where(sound, filled, near.astype(np.float32))
 
 
@@ -117,7 +123,8 @@ def _slow(residual: np.ndarray, sound: np.ndarray) -> np.ndarray:
     radius = (0,) * (residual.ndim - 2) + (REACH, REACH)
 
     def smooth(values: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(values, sigma, radius=radius, mode="nearest")
+        # mirrored at the edges, so that sums stay; repeated, pixels at the edge would count tenfold
+        return ndimage.gaussian_filter(values, sigma, radius=radius, mode="reflect")
 
     if sound.all():
         return np.asarray(smooth(residual))

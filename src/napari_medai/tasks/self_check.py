@@ -34,8 +34,13 @@ def self_check(result: Restoration, image: AxesArray) -> str:
         noise = result.noise[at.get(CHANNEL, 0)]
         if noise is None:
             continue
+        window = tuple(_middle(planes.shape))
+        noisy = np.asarray(planes.plane(at).data[window])
+        clean = np.asarray(Planes(restored, "YX").plane(at).data[window])
+        found = taken_away(noisy, clean, noise, where=~defects(noisy, noise))
+        if found is None:
+            continue
         seen += 1
-        found = _whiteness(planes, Planes(restored, "YX"), at, noise)
         if not found.white:
             return f"{found.sentence}{_where(at)}"
     if not seen:
@@ -44,11 +49,25 @@ def self_check(result: Restoration, image: AxesArray) -> str:
     return f"What was taken away looks like noise{looked}."
 
 
-def _whiteness(planes: Planes, restored: Planes, at: Position, noise: CameraNoise) -> Whiteness:
-    window = tuple(_middle(planes.shape))
-    noisy = np.asarray(planes.plane(at).data[window])
-    clean = np.asarray(restored.plane(at).data[window], np.float64)
-    taken = np.where(defects(noisy, noise), np.nan, noisy.astype(np.float64) - clean)
+def taken_away(
+    noisy: np.ndarray,
+    restored: np.ndarray,
+    noise: CameraNoise,
+    *,
+    where: np.ndarray | None = None,
+) -> Whiteness | None:
+    """How what was taken from a plane (Y, X) differs from white noise.
+
+    Pixels that are not finite do not count, nor those that are not ``where``; None without any.
+    """
+    known = np.isfinite(noisy) & np.isfinite(restored)
+    if where is not None:
+        known &= where
+    if not known.any():
+        return None
+    clean = np.where(known, restored, noise.offset).astype(np.float64)
+    taken = np.full(clean.shape, np.nan)
+    taken[known] = noisy[known].astype(np.float64) - clean[known]
     # where light is none and nothing is read, values do not scatter
     deviation = np.sqrt(np.maximum(noise.variance(clean), noise.floor))
     return whiteness(taken, deviation)

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.noise_estimate import is_static
+from napari_medai.core.noise_estimate import LEAST, is_static
 from napari_medai.core.steps import Step, Steps
 from napari_medai.core.tiling import Window
 from napari_medai.tasks.channel_noise import ChannelNoise, channel_of
@@ -71,12 +71,12 @@ class Learned:
     def score_net(self) -> ScoreNet:
         """The net, ready to restore."""
         from napari_medai.nn.backends import backend_for
-        from napari_medai.nn.device import chosen_device
+        from napari_medai.nn.device import device_for
         from napari_medai.nn.runner import built_net, scorer_of
 
         net = built_net("napari_medai.nn.unet", "UNet", self.kwargs)
         net.load_state_dict(self.trained.state)
-        return scorer_of(net, backend_for(net, chosen_device(self.device).torch))
+        return scorer_of(net, backend_for(net, device_for(len(self.space), self.device).torch))
 
 
 def learn_steps(
@@ -100,7 +100,7 @@ def learn_steps(
         If the image does not allow what was asked for.
     """
     from napari_medai.nn.denoising import DenoiseObjective
-    from napari_medai.nn.device import chosen_device
+    from napari_medai.nn.device import device_for
     from napari_medai.nn.runner import seeded_net
     from napari_medai.nn.training import Run, Schedule
 
@@ -125,7 +125,7 @@ def learn_steps(
             patience=PATIENCE,
             seed=params.seed,
         ),
-        device=chosen_device(params.device).torch,
+        device=device_for(ndim, params.device).torch,
     )
     hold = learning or Learning()
     due = time.monotonic() + SHOWN_EVERY
@@ -171,6 +171,8 @@ def _scheme(
 
 
 def _stands_still(image: AxesArray, channels: ChannelNoise) -> bool:
+    if min(image.sizes["Y"], image.sizes["X"]) < LEAST:
+        return False
     known = {c: noise for c, noise in channels.noises.items() if noise is not None}
     for channel, noise in known.items():
         stack = channel_of(image, channel)

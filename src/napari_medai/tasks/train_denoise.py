@@ -12,11 +12,16 @@ import numpy as np
 from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.steps import Steps
-from napari_medai.models.registry import own_folder
 from napari_medai.models.spec import ModelSpec
 from napari_medai.tasks.channel_noise import ChannelNoise
 from napari_medai.tasks.course import continued, course_steps
-from napari_medai.tasks.denoise_models import NETS, denoise_spec, package_denoiser, space_of
+from napari_medai.tasks.denoise_models import (
+    NETS,
+    denoise_spec,
+    denoiser_folder,
+    package_denoiser,
+    space_of,
+)
 from napari_medai.tasks.own_light import MOST_PLANES, own_light
 from napari_medai.tasks.planes import Planes, Position
 from napari_medai.tasks.train import TrainParams
@@ -147,7 +152,7 @@ def train_denoise_steps(
     InputError
         If an image does not fit or has no noise, or the name is taken.
     """
-    folder = own_folder(name, overwrite=overwrite)
+    folder = denoiser_folder(name, overwrite=overwrite)
     space = "YX" if across == "plane" else across + "YX"
     if start is not None:
         if across != "plane" and space != space_of(start):

@@ -81,7 +81,9 @@ def residual_layer(made: Denoised) -> Image:
             "choose one channel"
         )
     taken: Any = result.residual(source.image)
-    spread = SPREAD * float(np.nanstd(_middle_plane(taken, result.axes))) or 1.0
+    middle = _middle_plane(taken, result.axes)
+    known = middle[np.isfinite(middle)]
+    spread = (SPREAD * float(known.std()) if known.size else 0.0) or 1.0
     if len(taken.shape) > layer.ndim:
         taken = taken[..., 0]  # one of the colours of an RGB layer
     return Image(

@@ -99,7 +99,8 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
 def parameters(record: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter of the task in a record.
 
-    A net that learned from the image by time learns by as many steps, which gives the same again.
+    A net that learned from the image by time learns by as many steps, which gives nearly the same:
+    how fast it learns at each follows the time that is left, or the steps.
     """
     values = record.get("parameters", {})
     if dataclasses.is_dataclass(values) and not isinstance(values, type):
