@@ -173,7 +173,8 @@ def description() -> ModelSpec:
             "training_data": (
                 "4 pairs of long and short exposures of Hagen et al. 2021 (actin and mitochondria; "
                 "CC0), and the train part of the 2018 Data Science Bowl (BBBC038, CC0), made noisy "
-                "by simulated cameras."
+                "by simulated cameras. The figures below are on images that training never saw; "
+                "other exposures of parts of them chose the weights."
             ),
             "limits": (
                 "It knows noise that is independent from pixel to pixel and grows with the light "

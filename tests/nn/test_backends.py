@@ -185,8 +185,10 @@ def test_precision_is_mixed_only_where_the_hardware_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
-    with mixed_precision(CPU):
+    with mixed_precision(CPU, UNet(widths=[4, 5])):
         assert not torch.is_autocast_enabled("cpu")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    with mixed_precision(CPU):
+    with mixed_precision(CPU, UNet(widths=[4, 5])):
         assert torch.is_autocast_enabled("cpu")
+    with mixed_precision(CPU, UNet(widths=[4, 5], residual=True)):
+        assert not torch.is_autocast_enabled("cpu"), "what is added to keeps its digits"

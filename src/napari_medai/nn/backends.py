@@ -57,7 +57,8 @@ class TorchBackend:
 
     def __call__(self, images: Tensor) -> Tensor:
         # On CPUs float32 throughout: bfloat16 differs by more than the 1e-3 that is promised.
-        half = mixed_precision(self.device) if self.device.type == "cuda" else nullcontext()
+        cuda = self.device.type == "cuda"
+        half = mixed_precision(self.device, self.net) if cuda else nullcontext()
         with short_of_memory(images.shape), torch.inference_mode(), half:
             ready = images.to(self.device).contiguous(memory_format=self.format)
             return self.net(ready).float()

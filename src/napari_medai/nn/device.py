@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from napari_medai.core.errors import InputError
 
@@ -69,12 +70,15 @@ def _why_no_gpu() -> str:
     return "no GPU was found"
 
 
-def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+def mixed_precision(device: torch.device, net: nn.Module) -> AbstractContextManager[Any]:
     """Half-precision arithmetic where the hardware has it, else nothing.
 
     bfloat16 keeps float32's range, so training needs no loss scaling. Old GPUs and most CPUs have
-    no bfloat16 units and stay in float32.
+    no bfloat16 units and stay in float32. So do nets that add to their input: the values of a
+    bright image have more digits above its noise than the eight bits that bfloat16 keeps.
     """
+    if getattr(net, "residual", False):
+        return nullcontext()
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", dtype=torch.bfloat16)
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

@@ -49,7 +49,7 @@ def patch_latents(
 
 
 def _pooled(net: UNet, images: Tensor, masks: Tensor) -> Tensor:
-    with mixed_precision(images.device):
+    with mixed_precision(images.device, net):
         deepest = net.encoded(images.contiguous())[-1].float()
     rows, columns = deepest.shape[2:]
     share = functional.adaptive_avg_pool2d(masks, (rows, columns))

@@ -143,7 +143,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate * _rate(progress)
         self.net.train()
-        with mixed_precision(self.device):
+        with mixed_precision(self.device, self.net):
             outputs = self.net(inputs)
         loss = torch.stack(list(self.objective.loss(outputs.float(), targets).values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
