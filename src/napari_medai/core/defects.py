@@ -17,6 +17,9 @@ SIGMAS = 8.0
 _SPREAD = 0.2
 """Light spreads to the neighbours: at most this share of what a hot pixel differs by does not."""
 
+_TEXTURE = 0.5
+"""The part of the light around it by which texture may differ."""
+
 _RING = [at for at in product((-1, 0, 1), repeat=2) if at != (0, 0)]
 _OUTER = [at for at in product(range(-2, 3), repeat=2) if max(map(abs, at)) == 2]
 
@@ -25,8 +28,9 @@ def defects(image: np.ndarray, noise: CameraNoise, *, saturated: float | None = 
     """Which pixels of a plane are saturated, hot, dead or not finite: bool (Y, X).
 
     A hot or dead pixel differs from the median of its 8 neighbours by more than 8 standard
-    deviations of the noise, none of them does so half as much, and they themselves do not stand
-    out: even a point of light shines on its neighbours, and threads and their ends have some.
+    deviations of the noise and half the light there, none of them does so half as much, and they
+    themselves do not stand out: even a point of light shines on its neighbours, and threads and
+    their ends have some.
 
     Parameters
     ----------
@@ -72,6 +76,8 @@ def _isolated(values: np.ndarray, noise: CameraNoise) -> np.ndarray:
     apart = centre - middle
     alike = ((ring - middle) * np.sign(apart) > np.abs(apart) / 2).sum(axis=0)
     found = np.abs(apart) > SIGMAS * np.sqrt(noise.variance(middle))
+    # with a lot of light, fine texture stands out of the noise as well
+    found &= np.abs(apart) > _TEXTURE * np.maximum(middle - noise.offset, 0)
     found &= (alike == 0) & (np.abs(middle - np.median(outer, axis=0)) < _SPREAD * np.abs(apart))
     mask = np.zeros(values.shape, bool)
     mask[rows[found], columns[found]] = True

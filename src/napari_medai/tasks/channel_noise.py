@@ -10,6 +10,9 @@ from napari_medai.core.axes import CHANNEL, AxesArray
 from napari_medai.core.noise import CameraNoise
 from napari_medai.core.noise_estimate import NoiseEstimate, estimated_noise
 
+FAINT = 200.0
+"""From this signal-to-noise ratio on, structure can hardly be told from correlated noise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelNoise:
@@ -58,7 +61,7 @@ class ChannelNoise:
                 notes.append(f"No noise was found{where}: it is left as it is.")
             elif estimate.clean:
                 notes.append(f"There is hardly any noise{where}; little changes.")
-            elif estimate.correlated:
+            elif estimate.correlated and estimate.snr < FAINT:
                 notes.append(
                     f"The noise of neighbouring pixels is alike{where}, so there is more of it "
                     "than was estimated; a larger strength, or learning with pixels hidden along "

@@ -25,6 +25,10 @@ BLOCK: dict[int, tuple[int, ...]] = {2: (2048, 2048), 3: (64, 320, 320)}
 """Wide enough in the plane that what is read around a block, and thrown away, is less than it."""
 SLOW = 10.0
 """Pixels (the sigma of a Gaussian): changes slower than this are given back."""
+NEAR = 4.0
+"""Pixels (the sigma of a Gaussian) over which a residual is compared with noise."""
+TOLERATED = 1.4
+"""Times the variance of the noise that a residual may have by chance, and by noise misjudged."""
 REACH = 30
 """Pixels beyond which that Gaussian ends."""
 
@@ -35,7 +39,8 @@ class Restorer:
 
     The mean of noise over many pixels is nothing. So what the net took away is averaged over
     `SLOW` pixels and given back: brightness is kept everywhere, whatever the net believes, at the
-    price of a thousandth of the noise.
+    price of a thousandth of the noise. And where what it took away is more than noise explains, as
+    in images with hardly any, that is given back too.
     """
 
     net: ScoreNet | None
@@ -94,9 +99,11 @@ class Restorer:
         scores, notes, net = yield from predict(net, read, values.shape, tile=tile)
         restored = noise.expected(np.asarray(net.kept(scores))[0])
         restored += _slow(filled - restored, sound)
-        share = np.float32(min(1.0, self.strength))
-        if share < 1:
-            restored += (1 - share) * (filled - restored)
+        if self.strength <= 1:
+            residual = filled - restored
+            restored += _unexplained(residual, restored, sound, noise) * residual
+            restored += _slow(filled - restored, sound)
+            restored += np.float32(1 - self.strength) * (filled - restored)
         found = np.add(restored, dark, dtype=np.result_type(values.dtype, np.float32))
         found[~known] = values[~known]
         return found, notes, net
@@ -117,16 +124,32 @@ def _filled(values: np.ndarray, sound: np.ndarray, dark: float) -> np.ndarray:
     return np.where(sound, filled, near.astype(np.float32))
 
 
-def _slow(residual: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """The slow changes of a residual in the plane, over pixels that are sound; float32."""
-    sigma = (0.0,) * (residual.ndim - 2) + (SLOW, SLOW)
-    radius = (0,) * (residual.ndim - 2) + (REACH, REACH)
+def _unexplained(
+    residual: np.ndarray, restored: np.ndarray, sound: np.ndarray, noise: CameraNoise
+) -> np.ndarray:
+    """The part of a residual, 0 to 1, to be given back because it is larger than noise: structure.
 
-    def smooth(values: np.ndarray) -> np.ndarray:
+    Where the net errs by ``e`` times the variance of the noise, the residual has 1 + e times it,
+    and the best mixture of the noisy and the restored image takes e / (1 + e) of the noisy one.
+    """
+    variance = np.maximum(noise.variance(restored), noise.floor).astype(np.float32)
+    power = _slow(residual**2 / variance, sound, over=NEAR)
+    return np.asarray(np.clip(1 - TOLERATED / np.maximum(power, TOLERATED), 0, 1), np.float32)
+
+
+def _slow(values: np.ndarray, sound: np.ndarray, *, over: float = SLOW) -> np.ndarray:
+    """The slow changes of values in the plane, over pixels that are sound; float32.
+
+    ``over`` is the sigma of a Gaussian in pixels, `SLOW` or less.
+    """
+    sigma = (0.0,) * (values.ndim - 2) + (over, over)
+    radius = (0,) * (values.ndim - 2) + (round(REACH / SLOW * over),) * 2
+
+    def smooth(part: np.ndarray) -> np.ndarray:
         # mirrored at the edges, so that sums stay; repeated, pixels at the edge would count tenfold
-        return ndimage.gaussian_filter(values, sigma, radius=radius, mode="reflect")
+        return ndimage.gaussian_filter(part, sigma, radius=radius, mode="reflect")
 
     if sound.all():
-        return np.asarray(smooth(residual))
+        return np.asarray(smooth(values))
     shown = smooth(sound.astype(np.float32))
-    return np.asarray(smooth(np.where(sound, residual, 0)) / np.maximum(shown, 0.01))
+    return np.asarray(smooth(np.where(sound, values, 0)) / np.maximum(shown, 0.01))
