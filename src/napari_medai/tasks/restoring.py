@@ -25,8 +25,8 @@ BLOCK: dict[int, tuple[int, ...]] = {2: (2048, 2048), 3: (64, 320, 320)}
 """Wide enough in the plane that what is read around a block, and thrown away, is less than it."""
 SLOW = 10.0
 """Pixels (the sigma of a Gaussian): changes slower than this are given back."""
-NEAR = 4.0
-"""Pixels (the sigma of a Gaussian) over which a residual is compared with noise."""
+NEAR = 13
+"""Edge in pixels of the square over which a residual is compared with noise."""
 TOLERATED = 1.4
 """Times the variance of the noise that a residual may have by chance, and by noise misjudged."""
 REACH = 30
@@ -98,11 +98,11 @@ class Restorer:
         tile = self.tile or TILE[values.ndim]
         scores, notes, net = yield from predict(net, read, values.shape, tile=tile)
         restored = noise.expected(np.asarray(net.kept(scores))[0])
-        restored += _slow(filled - restored, sound)
         if self.strength <= 1:
             residual = filled - restored
             restored += _unexplained(residual, restored, sound, noise) * residual
-            restored += _slow(filled - restored, sound)
+        restored += _slow(filled - restored, sound)
+        if self.strength < 1:
             restored += np.float32(1 - self.strength) * (filled - restored)
         found = np.add(restored, dark, dtype=np.result_type(values.dtype, np.float32))
         found[~known] = values[~known]
@@ -133,17 +133,17 @@ def _unexplained(
     and the best mixture of the noisy and the restored image takes e / (1 + e) of the noisy one.
     """
     variance = np.maximum(noise.variance(restored), noise.floor).astype(np.float32)
-    power = _slow(residual**2 / variance, sound, over=NEAR)
+    size = (1,) * (residual.ndim - 2) + (NEAR, NEAR)
+    # what says nothing counts as noise does
+    power = np.where(sound, residual**2 / variance, np.float32(1))
+    power = ndimage.uniform_filter(power, size, mode="reflect")
     return np.asarray(np.clip(1 - TOLERATED / np.maximum(power, TOLERATED), 0, 1), np.float32)
 
 
-def _slow(values: np.ndarray, sound: np.ndarray, *, over: float = SLOW) -> np.ndarray:
-    """The slow changes of values in the plane, over pixels that are sound; float32.
-
-    ``over`` is the sigma of a Gaussian in pixels, `SLOW` or less.
-    """
-    sigma = (0.0,) * (values.ndim - 2) + (over, over)
-    radius = (0,) * (values.ndim - 2) + (round(REACH / SLOW * over),) * 2
+def _slow(values: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """The slow changes of values in the plane, over pixels that are sound; float32."""
+    sigma = (0.0,) * (values.ndim - 2) + (SLOW, SLOW)
+    radius = (0,) * (values.ndim - 2) + (REACH, REACH)
 
     def smooth(part: np.ndarray) -> np.ndarray:
         # mirrored at the edges, so that sums stay; repeated, pixels at the edge would count tenfold
