@@ -117,6 +117,7 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
     samples = {titles[-1] for titles in _titles(window.file_menu) if "Medai" in titles}
     assert samples == {
         "Blood smear",
+        "Mitochondria (noisy)",
         "CT (abdomen) with its organs",
         "Nuclei (fluorescence)",
         "Nuclei (histology)",
