@@ -201,7 +201,10 @@ def test_bad_input() -> None:
     values = lit(40, 40)
     for arguments, sentence in (
         ((values, "nucleus"), "there is no model named 'nucleus'"),
-        ((values, "nuclei"), "made to segment, not to denoise; models that denoise: fluorescence, other, same"),
+        (
+            (values, "nuclei"),
+            "made to segment, not to denoise; models that denoise: fluorescence, other, same",
+        ),
         ((Labels(values), "same"), "is a Labels layer; choose an image layer"),
         ((values[:8, :8], "same"), "at least 16 x 16 pixels"),
         ((values.astype(complex), "same"), "real numbers are needed"),
