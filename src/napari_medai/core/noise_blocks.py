@@ -59,16 +59,21 @@ class Blocks:
     @property
     def variance(self) -> np.ndarray:
         """The variance of the noise in each block."""
-        return np.asarray(self.powers[:, self.noise].mean(axis=1, dtype=np.float64))
+        return self._sums(self.noise) / np.count_nonzero(self.noise)
 
     @property
     def structure(self) -> np.ndarray:
         """Grows with what else is in a block; independent of the variance where there is none."""
-        return np.asarray(self.powers[:, VARYING & ~self.noise].sum(axis=1, dtype=np.float64))
+        return self._sums(VARYING & ~self.noise)
 
     def varying(self) -> Blocks:
         """Those that are not of one value, such as what surrounds a masked image."""
-        return self.chosen(np.asarray(self.powers.any(axis=1)))
+        some = np.asarray(self.powers.any(axis=1))
+        return self if some.all() else self.chosen(some)
+
+    def _sums(self, which: np.ndarray) -> np.ndarray:
+        """Of these frequencies, in each block."""
+        return np.asarray(self.powers @ which.astype(np.float32), np.float64)
 
     def chosen(self, which: np.ndarray) -> Blocks:
         """Some of them, by index or mask."""
