@@ -32,7 +32,7 @@ def test_a_row_a_segment() -> None:
 
 
 def test_a_row_a_branch() -> None:
-    table = vessel_features(_forked(), axes="YX", branches=True)
+    table = vessel_features(_forked(), axes="YX", rows="branches")
     assert table["index"].tolist() == [1, 2, 3, 4, 5]
     assert table["parent"].tolist() == [0, 1, 1, 2, 2]
     assert table["length"].tolist() == [10, 5, 5, 5, 10]
@@ -44,10 +44,21 @@ def test_a_row_a_branch() -> None:
 
 def test_branches_join_where_they_meet() -> None:
     tree = grown_vessels((40, 44, 48), seed=2, segments=60, radius=0.7, tortuosity=0.5)
-    table = vessel_features(tree, axes="ZYX", branches=True)
+    table = vessel_features(tree, axes="ZYX", rows="branches")
     ends = np.stack([table[f"end-{axis}"] for axis in "zyx"], axis=1)
     starts = np.stack([table[f"start-{axis}"] for axis in "zyx"], axis=1)
     own = table["parent"] > 0
     assert (~own).sum() == 1
     assert (starts[own] == ends[table["parent"][own] - 1]).all()
     assert table["length"].sum() == pytest.approx(tree.lengths.sum())
+
+
+def test_a_row_for_all() -> None:
+    table = vessel_features(_forked(), axes="YX", step=0.5, rows="tree")
+    assert {name: column.tolist() for name, column in table.items()} == {
+        "index": [1],
+        "radius": [0.5 * 3 ** (1 / 3)],
+        "length": [0.5 * 35],
+        "segments": [6],
+        "bifurcations": [2],
+    }

@@ -70,6 +70,15 @@ def test_branches_may_have_the_numbers() -> None:
     assert one.told == f"25 segments, {branches} branches"
 
 
+def test_all_vessels_may_have_one_number() -> None:
+    one = made(numbering="tree")
+    assert one.tree is not None
+    assert one.labels.dtype == np.int32
+    assert (one.labels == vessel_mask(one.tree)).all()
+    assert one.features["index"].tolist() == [1]
+    assert one.features["length"][0] == pytest.approx(one.tree.lengths.sum())
+
+
 @pytest.mark.parametrize("shape", PLACES)
 def test_vessels_are_brighter_than_what_is_around(shape: tuple[int, ...]) -> None:
     one = made(shape, photons=0, fading=0)
@@ -171,7 +180,7 @@ def test_the_record_says_all_that_the_image_depends_on() -> None:
         ({"seed": None}, "seed must be a whole number, got None"),
         ({"radius": 0}, "radius must be 0.1 to 1000, got 0"),
         ({"crossing": 2}, "crossing must be yes or no, got 2"),
-        ({"numbering": "all"}, "numbering must be one of segments, branches, got 'all'"),
+        ({"numbering": "all"}, "numbering must be one of segments, branches, tree, got 'all'"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(params: dict[str, Any], message: str) -> None:

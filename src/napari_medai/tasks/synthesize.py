@@ -50,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
         steps=vessels_steps,
     )
 }
-"""All that can be synthesized; what is new needs a line here, and nowhere else."""
+"""All that can be synthesized: scripts, layers and the command line know of it from here."""
 
 
 def kind_of(model: Any) -> Kind:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import cast
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from napari_medai.core.axes import SPACE, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.steps import Step, Steps, as_part
 from napari_medai.core.vessel_domain import SHORTEST
-from napari_medai.core.vessel_features import vessel_features
+from napari_medai.core.vessel_features import Rows, vessel_features
 from napari_medai.core.vessel_images import vessel_image
-from napari_medai.core.vessel_masks import branch_labels, segment_labels
+from napari_medai.core.vessel_masks import branch_labels, segment_labels, vessel_mask
 from napari_medai.core.vessel_trees import grown_vessels_steps
+from napari_medai.core.vessels import VesselTree
 from napari_medai.core.words import digits
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.synthetic import Synthetic, checked_shape, image_generators
@@ -23,6 +25,13 @@ from napari_medai.tasks.vessel_params import VesselParams
 
 VESSELS = "vessels"
 """What is said in place of a model's name: growing needs no net."""
+
+LABELS: Mapping[str, Callable[[VesselTree], np.ndarray]] = {
+    "segments": segment_labels,
+    "branches": branch_labels,
+    "tree": lambda tree: vessel_mask(tree).astype(np.int32),
+}
+"""How pixels are numbered, by what a number is for."""
 
 
 def vessels_steps(
@@ -57,8 +66,7 @@ def vessels_steps(
     steps = grown_vessels_steps(edges, seed=growing, **params.growth)
     tree = yield from as_part(steps, done=0, total=3, text="growing")
     yield Step(1, 3, "numbering")
-    branches = params.numbering == "branches"
-    labels = branch_labels(tree) if branches else segment_labels(tree)
+    labels = LABELS[params.numbering](tree)
     yield Step(2, 3, "drawing")
     values = vessel_image(tree, seed=drawing, look=look)
     image = AxesArray(values, axes, dict(spacing or {}), dict(units or {}))
@@ -76,7 +84,7 @@ def vessels_steps(
     return Synthetic(
         image=image,
         labels=labels,
-        features=vessel_features(tree, axes=axes, step=step, branches=branches),
+        features=vessel_features(tree, axes=axes, step=step, rows=cast(Rows, params.numbering)),
         record=record,
         told=", ".join(f"{digits(count)} {what}" for what, count in found.items()),
         notes=tree.notes,

@@ -81,8 +81,9 @@ class VesselParams:
     numbering: Annotated[
         str,
         {
-            "choices": ("segments", "branches"),
-            "help": "What has a number of its own in the labels, and a row in their table",
+            "choices": ("segments", "branches", "tree"),
+            "help": "What has a number of its own in the labels, and a row in their table; tree: "
+            "1 in all vessels",
         },
     ] = "segments"
     contrast: Annotated[
