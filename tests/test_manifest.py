@@ -121,6 +121,7 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
         "CT (abdomen) with its organs",
         "Nuclei (fluorescence)",
         "Nuclei (histology)",
+        "Synthetic vessels (3D)",
     }
 
 
@@ -152,3 +153,15 @@ def test_the_sample_ct_opens_with_its_labels(make_napari_viewer: Callable[..., A
     layers = viewer.open_sample("napari-medai", "ct-abdomen")
     assert [layer._type_string for layer in layers] == ["image", "labels"]
     assert layers[0].extent.world == pytest.approx(layers[1].extent.world)
+
+
+@pytest.mark.screen
+def test_the_sample_vessels_are_shown_in_space(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer(ndisplay=3)
+    layers = viewer.open_sample("napari-medai", "synthetic-vessels")
+    assert [layer._type_string for layer in layers] == ["image", "labels", "vectors"]
+    image, labels, lines = layers
+    assert image.data.shape == labels.data.shape == (96, 96, 96)
+    assert viewer.dims.ndim == 3
+    assert len(lines.data) == 400
+    assert layers[0].metadata["medai"]["model"] == {"name": "vessels"}

@@ -22,7 +22,8 @@ The walk of one layer::
     napari layer ◀──── ui.layers.labels_layer ──── Segmentation (labels, features, record)
 
 `detect` walks the same way by tasks.detect.detect_steps and ui.box_layers.shapes_layer, `denoise`
-by tasks.denoise.denoise_steps and ui.image_layers.image_layer.
+by tasks.denoise.denoise_steps and ui.image_layers.image_layer. `synthesize` begins with nothing:
+tasks.synthesize.synthesize_steps makes images and their truth, ui.synthetic_layers the layers.
 
 Nothing is imported before it is used: ``import napari_medai`` loads no torch, napari, Qt or
 numpy. `napari_medai.tasks` holds the same tasks on plain arrays, without napari.
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         models,
         script,
         segment,
+        synthesize,
         train,
     )
     from napari_medai.tasks.denoise_params import DenoiseParams
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from napari_medai.tasks.detection import Detection
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
+    from napari_medai.tasks.synthetic import Synthetic
+    from napari_medai.tasks.vessel_params import VesselParams
 
     __version__: str
 
@@ -71,6 +75,8 @@ _HOMES = {
     "SegmentParams": "tasks.segment",
     "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
+    "Synthetic": "tasks.synthetic",
+    "VesselParams": "tasks.vessel_params",
     "boxes": "scripting",
     "denoise": "scripting",
     "detect": "scripting",
@@ -80,6 +86,7 @@ _HOMES = {
     "models": "",
     "script": "scripting",
     "segment": "scripting",
+    "synthesize": "scripting",
     "tasks": "",
     "train": "scripting",
 }
@@ -98,6 +105,8 @@ __all__ = [
     "SegmentParams",
     "Segmentation",
     "Step",
+    "Synthetic",
+    "VesselParams",
     "boxes",
     "denoise",
     "detect",
@@ -107,6 +116,7 @@ __all__ = [
     "models",
     "script",
     "segment",
+    "synthesize",
     "tasks",
     "train",
 ]

@@ -27,6 +27,7 @@ COMMANDS = {
     "segment": "find the objects or classes in images, and write labels and features",
     "detect": "find objects in images as boxes, and write them as COCO JSON and CSV",
     "denoise": "take the noise out of images, and write them in their formats and units",
+    "synthesize": "make images whose truth is known, and write them with labels and features",
     "train": "train a model on one's own images, and their masks, boxes or clean versions",
     "evaluate": "score a model on images whose objects, or clean versions, are known",
     "measure": "write volume, surface, longest diameter and intensity of labels as a table",

@@ -97,3 +97,37 @@ def test_a_name_that_is_not_there_is_said_with_the_nearest() -> None:
         checked_params(Params, {"cutt": 0.3})
     with pytest.raises(InputError, match="'quality'; use cut, many, least, device, name"):
         checked_params(Params, {"quality": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    on: Annotated[bool, {"help": "Whether"}] = False
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(True, True), (np.True_, True), ("yes", True), ("Off", False), ("false", False)],
+)
+def test_a_switch_may_be_given_in_words(given: Any, meant: bool) -> None:
+    assert Switched(on=given).on is meant
+
+
+@pytest.mark.parametrize("wrong", [1, "maybe", None, ""])
+def test_what_is_no_switch_is_said(wrong: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        Switched(on=wrong)
+    assert str(caught.value) == f"on must be yes or no, got {wrong!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Large:
+    seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
+
+
+def test_large_whole_numbers_are_told_in_full() -> None:
+    with pytest.raises(InputError) as caught:
+        checked_params(Large, {"seed": 2**31})
+    assert str(caught.value) == "seed must be 0 to 2147483647, got 2147483648"

@@ -22,7 +22,7 @@ def add_params(parser: argparse.ArgumentParser, params: type) -> None:
             f"--{field.name.replace('_', '-')}",
             type=_reader(field),
             default=field.default,
-            metavar="|".join(field.limits.get("choices", ())) or str(field.limits.get("unit", "N")),
+            metavar=_values(field),
             help=_help(field).replace("%", "%%"),
         )
 
@@ -38,7 +38,7 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--axes", metavar="TCZYX", help="axes of the images, a letter a dimension")
     group.add_argument(
         "--scale",
-        type=_numbers,
+        type=numbers,
         metavar="N[,N…]",
         help="size of a pixel: one number, or one for each axis but C",
     )
@@ -80,14 +80,24 @@ def _reader(field: Field) -> Callable[[str], Any]:
     return read
 
 
+def _values(field: Field) -> str:
+    """What may be given, in a word."""
+    if field.kind is bool:
+        return "yes|no"
+    return "|".join(field.limits.get("choices", ())) or str(field.limits.get("unit", "N"))
+
+
 def _help(field: Field) -> str:
+    if field.kind is bool:
+        return f"{field.help} (default {'yes' if field.default else 'no'})"
     shown = field.limits.get("zero") if field.default == 0 else None
     facts = [field.range] if field.range else []
     facts.append(f"default {field.default if shown is None else f'0: {shown}'}")
     return f"{field.help} ({'; '.join(facts)})"
 
 
-def _numbers(text: str) -> list[float]:
+def numbers(text: str) -> list[float]:
+    """``0.5`` or ``0.5,0.2,0.2`` as numbers."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:

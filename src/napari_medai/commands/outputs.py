@@ -11,29 +11,30 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from napari_medai.commands.image_files import IMAGE_ENDINGS
-from napari_medai.commands.label_files import ENDINGS, ZARR
+from napari_medai.commands.label_files import ENDINGS, TIFF, ZARR
 from napari_medai.core.errors import InputError, RunError
 from napari_medai.io.atomic import check_free, replacing, swap
 from napari_medai.io.tiff import image_name
 from napari_medai.models.model import Model
 from napari_medai.tasks.record import described_model
 
-ANYWHERE = ("device", "tile")
-"""Parameters that do not change a result."""
+ANYWHERE = ("device", "tile", "images")
+"""Parameters that do not change the result of an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
     """The endings of what a task writes for an image.
 
-    Of ``results`` there is one, in the format that suits the image; ``picture`` is drawn if it is
-    asked for. Not every task has a ``table``.
+    Of ``results`` there is one, in the format that suits the image, or each if there are ``all``;
+    ``picture`` is drawn if it is asked for. Not every task has a ``table`` or a picture.
     """
 
     record: str
     results: tuple[str, ...]
-    picture: str
+    picture: str = ""
     table: str = ""
+    all: bool = False
 
 
 LABELS = Files(
@@ -52,6 +53,12 @@ CLEAN = Files(
     record="_clean.json",
     results=tuple(f"_clean{ending}" for ending in IMAGE_ENDINGS),
     picture="_clean.png",
+)
+SYNTHETIC = Files(
+    record="_labels.json",
+    results=(TIFF, f"_labels{TIFF}"),
+    table="_labels.csv",
+    all=True,
 )
 
 
@@ -82,7 +89,8 @@ class Outputs:
     @property
     def every(self) -> list[Path]:
         """All that there may be, the record first."""
-        return [self.record, *self._results, *self._tables, self.picture]
+        pictures = [self.picture] if self.files.picture else []
+        return [self.record, *self._results, *self._tables, *pictures]
 
     @property
     def present(self) -> list[Path]:
@@ -103,7 +111,9 @@ class Outputs:
         """Whether a complete result, made in the way that is wanted, is here."""
         here = self.present
         needed = {self.record, *self._tables} | ({self.picture} if overlay else set())
-        if not needed <= set(here) or not {*self._results} & {*here}:
+        results = [path in here for path in self._results]
+        whole = all(results) if self.files.all else any(results)
+        if not needed <= set(here) or not whole:
             return False
         try:
             found = json.loads(self.record.read_text(encoding="utf-8"))

@@ -17,6 +17,9 @@ from napari_medai.core.errors import InputError
 
 Params = TypeVar("Params")
 
+SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+"""What a parameter of the kind bool may be given as."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Field:
@@ -44,14 +47,16 @@ class Field:
         """The limits in words, ``"0.05 to 0.95"``; empty without."""
         low, high = self.limits.get("min"), self.limits.get("max")
         if low is None:
-            return "" if high is None else f"{high:g} or less"
-        return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+            return "" if high is None else f"{_digits(high)} or less"
+        return f"{_digits(low)} or more" if high is None else f"{_digits(low)} to {_digits(high)}"
 
     def checked(self, value: Any) -> Any:
         """The value as the field's kind; `InputError` if it is of another kind or out of range."""
         choices = self.limits.get("choices")
         if choices and value not in choices:
             raise InputError(f"{self.name} must be one of {', '.join(choices)}, got {value!r}")
+        if self.kind is bool:
+            return self._switch(value)
         if self.kind not in (int, float):
             return value
         number = _number(value, self.kind)
@@ -59,8 +64,15 @@ class Field:
             wanted = "a whole number" if self.kind is int else "a number"
             raise InputError(f"{self.name} must be {wanted}, got {value!r}")
         if not self.limits.get("min", -math.inf) <= number <= self.limits.get("max", math.inf):
-            raise InputError(f"{self.name} must be {self.range}, got {number:g}")
+            raise InputError(f"{self.name} must be {self.range}, got {_digits(number)}")
         return number
+
+    def _switch(self, value: Any) -> bool:
+        """A switch, which may be given in words."""
+        word = str(value).strip().lower()
+        if word not in SWITCHES:
+            raise InputError(f"{self.name} must be yes or no, got {value!r}")
+        return SWITCHES[word]
 
 
 def fields_of(params: type) -> dict[str, Field]:
@@ -123,6 +135,11 @@ def settle(params: Any) -> None:
     """
     for name, field in fields_of(type(params)).items():
         object.__setattr__(params, name, field.checked(getattr(params, name)))
+
+
+def _digits(number: float) -> str:
+    """Whole numbers in full: one may be beyond a limit by its last digit."""
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _number(value: Any, kind: type) -> Any:

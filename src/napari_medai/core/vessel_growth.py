@@ -91,12 +91,18 @@ class Growth:
 
     def grow(self, rng: np.random.Generator) -> None:
         """Add ends until all have come, or there is no room."""
+        for _ in self.growing(rng):
+            pass
+
+    def growing(self, rng: np.random.Generator) -> Iterator[int]:
+        """As `grow`, try by try: how many ends there are after each."""
         failed = 0
         while self.ends < len(self.flows) and failed < _GIVE_UP:
             added = (
                 self._add(rng, max(1, _PLACES - failed // 2)) if self.count else self._begin(rng)
             )
             failed = 0 if added else failed + 1
+            yield self.ends
 
     def grown(self) -> Branches:
         """What there is, as thin as asked for."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
 from napari_medai.core.errors import InputError
 from napari_medai.core.seeds import Seed, generator
+from napari_medai.core.steps import Step, Steps, finished
 from napari_medai.core.vessel_bends import bent_tree
 from napari_medai.core.vessel_domain import Domain
 from napari_medai.core.vessel_growth import Growth
@@ -22,7 +24,12 @@ _PIECES = 4
 """Segments to a branch, where branches bend."""
 
 
-def grown_vessels(
+def grown_vessels(shape: Sequence[int], **options: Any) -> VesselTree:
+    """The tree of `grown_vessels_steps`, with the same arguments."""
+    return finished(grown_vessels_steps(shape, **options))
+
+
+def grown_vessels_steps(
     shape: Sequence[int],
     *,
     seed: Seed,
@@ -33,7 +40,7 @@ def grown_vessels(
     tortuosity: float = 0.0,
     crossing: bool = False,
     mask: np.ndarray | None = None,
-) -> VesselTree:
+) -> Steps[VesselTree]:
     """Grow a tree of vessels that fills an image, or the True pixels of a mask.
 
     It comes in at the first pixels along the first axis, amid the others. All vessels lie within.
@@ -76,7 +83,8 @@ def grown_vessels(
     ends = (branches + 1) // 2
     flows = np.exp(exponent * variation * rng.normal(size=ends))
     growth = Growth.begun(domain, flows, radius, exponent, crossing=crossing)
-    growth.grow(rng)
+    for grown in growth.growing(rng):
+        yield Step(grown, ends, "growing")
     if not growth.count:
         raise InputError(
             f"no vessel with a radius of {radius:g} pixels found room in {domain.shape}; ask for a "

@@ -8,6 +8,18 @@ from __future__ import annotations
 from napari_medai.scripting.denoising import denoise
 from napari_medai.scripting.embed import embed
 from napari_medai.scripting.layers import boxes, detect, measure, models, script, segment
+from napari_medai.scripting.synthesize import synthesize
 from napari_medai.scripting.training import train
 
-__all__ = ["boxes", "denoise", "detect", "embed", "measure", "models", "script", "segment", "train"]
+__all__ = [
+    "boxes",
+    "denoise",
+    "detect",
+    "embed",
+    "measure",
+    "models",
+    "script",
+    "segment",
+    "synthesize",
+    "train",
+]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import InputError
+from napari_medai.ui.layers import model_name
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -23,11 +24,22 @@ viewer = napari.current_viewer() or napari.Viewer()
 {arguments})
 viewer.add_layer({result})
 """
+SYNTHETIC = """\
+import napari
+import napari_medai as medai
+
+viewer = napari.current_viewer() or napari.Viewer()
+layers = medai.synthesize(
+{arguments})
+for layer in layers:
+    viewer.add_layer(layer)
+"""
 OPENED = """\
 if {layer!r} not in viewer.layers:
     viewer.open({path!r})
 """
 ARRAY = "...  # it was an array: put it here"
+SYNTHESIZE = "synthesize"
 RESULTS = {"segment": "labels", "detect": "boxes", "denoise": "clean"}
 
 
@@ -47,13 +59,15 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
             f"layer {getattr(source, 'name', '')!r} has no record of how it was made; "
             "choose a layer that napari-medai made"
         )
+    if record.get("task") == SYNTHESIZE:
+        return SYNTHETIC.format(arguments=_listed(_made_of(record)))
     origin = record.get("source")
     origin = origin if isinstance(origin, Mapping) else {}
     task = str(record.get("task", "segment"))
     if task not in RESULTS:
         raise InputError(
             f"what was made by {task!r} cannot be made again by one call; "
-            f"there are scripts for {', '.join(RESULTS)}"
+            f"there are scripts for {', '.join((*RESULTS, SYNTHESIZE))}"
         )
     layer = str(origin.get("layer", ""))
     return TEMPLATE.format(
@@ -93,6 +107,22 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     if record.get("points"):
         lines["points"] = "True"
     lines |= {name: repr(value) for name, value in parameters(record).items()}
+    return _listed(lines)
+
+
+def _made_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """The keyword arguments that synthesize what a record tells of."""
+    given = {**parameters(record)}
+    given["shape"] = tuple(given["shape"])
+    image = record.get("image", {})
+    for word, by_axis in (("scale", image.get("spacing")), ("units", image.get("units"))):
+        if by_axis:
+            alike = len({*by_axis.values()}) == 1 and len(by_axis) == len(given["shape"])
+            given[word] = next(iter(by_axis.values())) if alike else dict(by_axis)
+    return {"model": repr(model_name(record)), **{name: repr(v) for name, v in given.items()}}
+
+
+def _listed(lines: Mapping[str, str]) -> str:
     return "".join(f"    {name}={value},\n" for name, value in lines.items())
 
 
