@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from napari_medai.tasks.denoising import Restoration
     from napari_medai.tasks.detect import DetectParams
     from napari_medai.tasks.detection import Detection
+    from napari_medai.tasks.object_params import ObjectParams
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
     from napari_medai.tasks.synthetic import Synthetic
@@ -76,6 +77,7 @@ _HOMES = {
     "Segmentation": "tasks.segmentation",
     "Step": "core.steps",
     "Synthetic": "tasks.synthetic",
+    "ObjectParams": "tasks.object_params",
     "VesselParams": "tasks.vessel_params",
     "boxes": "scripting",
     "denoise": "scripting",
@@ -100,6 +102,7 @@ __all__ = [
     "InputError",
     "MedaiError",
     "Model",
+    "ObjectParams",
     "Restoration",
     "RunError",
     "SegmentParams",

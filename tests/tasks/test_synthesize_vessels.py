@@ -10,7 +10,7 @@ import pytest
 from napari_medai.core.errors import InputError
 from napari_medai.core.steps import finished
 from napari_medai.core.vessel_masks import branch_labels, segment_labels, vessel_mask
-from napari_medai.tasks.synthesize import KINDS, kind_of, synthesize_steps
+from napari_medai.tasks.synthesize import GROWN, kind_of, kinds, synthesize_steps
 from napari_medai.tasks.synthesize_vessels import vessels_steps
 from napari_medai.tasks.synthetic import Synthetic, check_held, checked_shape, shape_wanted
 from napari_medai.tasks.vessel_params import GROWTH, VesselParams
@@ -34,7 +34,7 @@ def same(one: Synthetic, other: Synthetic) -> bool:
 @pytest.mark.parametrize("shape", PLACES)
 def test_an_image_depends_on_its_seed_and_its_number_alone(shape: tuple[int, ...]) -> None:
     params = VesselParams(**FEW, seed=5, images=3)
-    all_three = finished(synthesize_steps("vessels", shape, params))
+    all_three = finished(synthesize_steps(GROWN, shape, params))
     assert len(all_three) == 3
     for number, one in enumerate(all_three, 1):
         assert same(one, made(shape, number, seed=5))
@@ -142,7 +142,7 @@ def test_what_finds_no_room_is_said() -> None:
 
 
 def test_steps_tell_how_far_it_is_and_can_be_left() -> None:
-    steps = synthesize_steps("vessels", (72, 80), VesselParams(**FEW, images=2))
+    steps = synthesize_steps(GROWN, (72, 80), VesselParams(**FEW, images=2))
     told = []
     while True:
         try:
@@ -205,10 +205,10 @@ def test_shapes_that_cannot_be_are_refused(shape: Any) -> None:
 
 def test_images_too_large_or_too_many_are_refused() -> None:
     with pytest.raises(InputError, match=r"the shape \(20000, 20000\) makes 400.000.000; ask for"):
-        next(synthesize_steps("vessels", (20_000, 20_000), VesselParams()))
+        next(synthesize_steps(GROWN, (20_000, 20_000), VesselParams()))
     many = VesselParams(images=5000)
     with pytest.raises(InputError, match=r"5000 images of the shape \(512, 512\) are too many"):
-        next(synthesize_steps("vessels", (512, 512), many))
+        next(synthesize_steps(GROWN, (512, 512), many))
     check_held((512, 512), 1024)
 
 
@@ -247,6 +247,11 @@ def test_a_vessel_too_wide_is_refused() -> None:
 def test_a_name_of_nothing_is_answered_with_what_there_is(name: Any) -> None:
     with pytest.raises(InputError) as caught:
         kind_of(name)
-    listed = ", ".join(KINDS)
-    assert str(caught.value) == f"there is no model {name!r} to synthesize with; use {listed}"
-    assert "vessels" in listed
+    assert repr(name) in str(caught.value) or not name
+    assert str(caught.value).endswith(", ".join(kinds()))
+    assert "vessels" in kinds()
+
+
+def test_vessels_are_not_painted() -> None:
+    with pytest.raises(InputError, match="vessels are grown, not painted: leave out labels"):
+        kind_of("vessels", labels=np.ones((40, 40), np.int32))

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Vectors
 
 from napari_medai.core.steps import finished
-from napari_medai.tasks.synthesize import synthesize_steps
+from napari_medai.tasks.synthesize import GROWN, synthesize_steps
 from napari_medai.tasks.synthetic import Synthetic
 from napari_medai.tasks.vessel_params import VesselParams
 from napari_medai.ui.synthetic_layers import synthetic_layers
@@ -23,7 +23,7 @@ def made(shape: tuple[int, ...] = (72, 80), **params: Any) -> list[Synthetic]:
     chosen = VesselParams(**{"segments": 25, "radius": 0.8} | params)
     axes = "ZYX"[-len(shape) :]
     spacing, units = dict.fromkeys(axes, 0.5), dict.fromkeys(axes, "micrometer")
-    steps = synthesize_steps("vessels", shape, chosen, spacing=spacing, units=units)
+    steps = synthesize_steps(GROWN, shape, chosen, spacing=spacing, units=units)
     return finished(steps)
 
 

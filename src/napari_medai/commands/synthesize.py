@@ -20,12 +20,13 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.progress import ProgressLine
 from napari_medai.core.steps import Steps, finished
 from napari_medai.io.atomic import check_writable
+from napari_medai.io.images import read_image
 from napari_medai.io.ome_tiff import write_tiff
 from napari_medai.io.results import write_features_csv
-from napari_medai.scripting.synthesize import placed_ground
+from napari_medai.scripting.synthesize import order_of
 from napari_medai.tasks.record import described_model
-from napari_medai.tasks.synthesize import KINDS, Kind, kind_of
-from napari_medai.tasks.synthetic import Synthetic, checked_shape, shape_wanted
+from napari_medai.tasks.synthesize import Kind, kinds
+from napari_medai.tasks.synthetic import Synthetic
 
 LABELS = "_labels" + TIFF
 
@@ -34,7 +35,7 @@ LABELS = "_labels" + TIFF
 class Order:
     """What is the same for all images of a run."""
 
-    model: str
+    kind: Kind
     ground: AxesArray
     params: Any
     options: Mapping[str, Any]
@@ -43,7 +44,7 @@ class Order:
     def wanted(self, number: int) -> dict[str, Any]:
         """What the record of an image says beside what was found."""
         return {
-            "model": described_model(self.model),
+            "model": described_model(self.kind.model or self.kind.name),
             "parameters": {"shape": list(self.ground.shape), **asdict(self.params)},
             "options": dict(self.options),
             "number": number,
@@ -52,7 +53,7 @@ class Order:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     models = parser.add_subparsers(dest="model", metavar="MODEL", required=True)
-    for name, kind in KINDS.items():
+    for name, kind in kinds().items():
         about = f"make {kind.about}"
         one = models.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         _add_options(one, name, kind)
@@ -92,22 +93,44 @@ def _add_options(parser: argparse.ArgumentParser, model: str, kind: Kind) -> Non
     parser.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
     )
+    if kind.model is not None:
+        parser.add_argument(
+            "--labels",
+            type=Path,
+            metavar="FILE",
+            help="labels to be painted (whole numbers, 0 background), which also give the shape",
+        )
+        parser.add_argument(
+            "--style", type=Path, metavar="FILE", help="an image whose look is followed"
+        )
     add_params(parser, kind.params)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    kind = kind_of(parsed.model)
-    shape = checked_shape(shape_wanted(parsed.shape, parsed.ndim), least=kind.least)
+    files = {name: getattr(parsed, name, None) for name in ("labels", "style")}
+    given = {name: None if path is None else _pixels(path) for name, path in files.items()}
+    wanted = order_of(
+        parsed.model,
+        shape=parsed.shape,
+        ndim=parsed.ndim,
+        **given,
+        scale=parsed.scale,
+        units=parsed.units,
+    )
     order = Order(
-        model=parsed.model,
-        ground=placed_ground(shape, scale=parsed.scale, units=parsed.units),
-        params=params_from(parsed, kind.params),
-        options={"scale": parsed.scale, "units": parsed.units},
+        kind=wanted.kind,
+        ground=wanted.ground,
+        params=params_from(parsed, wanted.kind.params),
+        options={
+            "scale": parsed.scale,
+            "units": parsed.units,
+            **{name: path.name for name, path in files.items() if path is not None},
+        },
         overwrite=parsed.overwrite,
     )
     folder = check_writable(parsed.out.expanduser())
     outputs = {
-        number: Outputs(Path(f"{order.model}_{number:04d}"), folder, SYNTHETIC)
+        number: Outputs(Path(f"{parsed.model}_{number:04d}"), folder, SYNTHETIC)
         for number in range(1, order.params.images + 1)
     }
     todo = {number: one for number, one in outputs.items() if not _is_done(one, order, number)}
@@ -115,6 +138,11 @@ def run(parsed: argparse.Namespace) -> int:
         print(f"{len(outputs) - len(todo)} of {len(outputs)} images: done already")
     _check_free(todo.values(), order)
     return _work_through(todo, order)
+
+
+def _pixels(path: Path) -> AxesArray:
+    images = read_image(path.expanduser())
+    return images[0].image
 
 
 def _is_done(outputs: Outputs, order: Order, number: int) -> bool:
@@ -156,7 +184,7 @@ def _written(outputs: Outputs, order: Order, number: int) -> str:
 
 def _written_steps(outputs: Outputs, order: Order, number: int) -> Steps[Synthetic]:
     """Make an image and write it with its truth, all or nothing."""
-    ground, make = order.ground, kind_of(order.model).steps
+    ground, make = order.ground, order.kind.steps
     with staged(outputs, overwrite=order.overwrite) as new:
         made = yield from make(
             ground.shape, order.params, number, spacing=ground.spacing, units=ground.units

@@ -32,12 +32,13 @@ _MOST_IRREGULAR = 0.12
 class Layout:
     """``labels`` int32, objects from 1 on without gaps, each in one piece.
 
-    ``wanted`` is what they were to be like, with its sizes and its number as asked for; ``notes``
-    say what could not be done.
+    ``wanted`` is what they were to be like, with its sizes and its number as asked for, and
+    ``model`` which image of the statistics that was; ``notes`` say what could not be done.
     """
 
     labels: np.ndarray
     wanted: ImageLayout
+    model: int
     notes: tuple[str, ...] = ()
 
     @property
@@ -79,7 +80,7 @@ def drawn_layout(
     edges = _checked_shape(statistics, shape)
     _check_numbers(count=count, density=density, size=size)
     rng = generator(seed)
-    image = _chosen(statistics, edges, size, rng)
+    model, image = _chosen(statistics, edges, size, rng)
     if count is None:
         count = max(1, round((image.density if density is None else density) * prod(edges)))
     image = replace(image, count=int(count), density=count / prod(edges))
@@ -87,7 +88,7 @@ def drawn_layout(
     canvas = Canvas.empty(edges, most=len(diameters))
     wanted = Wanted(len(diameters), image.clustering, image.touching)
     placed(canvas, _pieces(image, diameters, rng), wanted, rng)
-    return Layout(canvas.labels, image, _notes(canvas.count, image))
+    return Layout(canvas.labels, image, model, _notes(canvas.count, image))
 
 
 def _checked_shape(statistics: LayoutStatistics, shape: Sequence[int]) -> tuple[int, ...]:
@@ -121,22 +122,27 @@ def _chosen(
     edges: tuple[int, ...],
     size: float | None,
     rng: np.random.Generator,
-) -> ImageLayout:
-    """One image's numbers, at the asked size."""
+) -> tuple[int, ImageLayout]:
+    """Which image, and its numbers, at the asked size."""
     shortest = min(edges)
-    fitting = [i for i in statistics.images if size is not None or i.diameter <= shortest]
+    fitting = [
+        at
+        for at, image in enumerate(statistics.images)
+        if size is not None or image.diameter <= shortest
+    ]
     if not fitting or (size is not None and size > shortest):
         least = min(i.diameter for i in statistics.images) if size is None else size
         raise InputError(
             f"the shape {edges} is too small for objects of {least:g} pixels; enlarge it, or ask "
             "for a smaller size"
         )
-    image = fitting[int(rng.integers(len(fitting)))]
+    chosen = fitting[int(rng.integers(len(fitting)))]
+    image = statistics.images[chosen]
     if size is None:
-        return image
+        return chosen, image
     scale = size / image.diameter
     diameters = tuple(scale * diameter for diameter in image.diameters)
-    return replace(image, diameters=diameters, density=image.density / scale**image.ndim)
+    return chosen, replace(image, diameters=diameters, density=image.density / scale**image.ndim)
 
 
 def _diameters(image: ImageLayout, edges: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 from napari_medai.core.errors import InputError
 
 UNET, BOX_NET = ("napari_medai.nn.unet", "UNet"), ("napari_medai.nn.box_net", "BoxNet")
-ALLOWED = frozenset({UNET, BOX_NET})
+PAINTER = ("napari_medai.nn.synthesis_net", "Painter")
+ALLOWED = frozenset({UNET, BOX_NET, PAINTER})
 """Nets a package may name. Packages never bring code, and cannot call anything else of ours."""
 MOST_CHANNELS = 64
 """Channels that a net may have going in or out."""
 DEFAULTS = {
     UNET: {"ndim": 2, "channels_in": 1, "channels_out": 1},
     BOX_NET: {"ndim": 2, "channels_in": 1, "kinds": 1},
+    PAINTER: {"ndim": 2, "channels_in": 1, "channels_out": 1},
 }
 """What a net takes where a package says nothing."""
 
@@ -66,7 +68,9 @@ def _rules(architecture: Architecture) -> dict[str, tuple[Callable[[Any], bool],
     ndim = architecture.kwargs.get("ndim", 2)
     channels = (lambda v: _whole(v, 1, MOST_CHANNELS), f"1 to {MOST_CHANNELS}")
     yes = (lambda v: isinstance(v, bool), "true or false")
-    own = {"channels_out": channels, "norm": yes, "residual": yes}
+    own = {"channels_out": channels}
+    if architecture[:2] == UNET:
+        own |= {"norm": yes, "residual": yes}
     if architecture[:2] == BOX_NET:
         widths = architecture.kwargs.get("widths", _FIVE)
         depth = len(widths) if isinstance(widths, list) else 0

@@ -52,14 +52,24 @@ def broken_models() -> list[BrokenModel]:
 def find_model(name: str | Path, task: str | None = None) -> Model:
     """A model by name, or by the path of its folder, ``rdf.yaml`` or zip.
 
+    Where a task is said, a model for it may also go by its ``alias``, which models for other
+    tasks may have as their name.
+
     Raises
     ------
     InputError
         If there is none of this name (the message names the nearest), it cannot be used, or it
         is for another task.
     """
-    model = _found(name)
+    try:
+        model = _found(name)
+    except InputError:
+        if (called := _called(name, task)) is None:
+            raise
+        return called
     if task not in (None, model.task):
+        if (called := _called(name, task)) is not None:
+            return called
         others = ", ".join(other.name for other in list_models(task)) or "none yet"
         raise InputError(
             f"model {model.name!r} is made to {model.task}, not to {task}; "
@@ -139,6 +149,12 @@ def _found(name: str | Path) -> Model:
     if text and Path(text).is_dir():
         raise InputError(f"{_unknown(text)}; the folder {text} here holds no {RDF}")
     raise InputError(_unknown(text))
+
+
+def _called(name: str | Path, task: str | None) -> Model | None:
+    """The model for a task with this alias."""
+    known = list_models(task) if task is not None else []
+    return next((model for model in known if model.config.get("alias") == str(name)), None)
 
 
 def _packages() -> Iterator[Model | BrokenModel]:

@@ -11,11 +11,22 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.intensity import intensity_of
 
 VOTES, CLASSES, BOXES, LIGHT = "centre votes", "classes", "boxes", "light"
-DECODERS = {"segment": (VOTES, CLASSES), "detect": (BOXES,), "denoise": (LIGHT,)}
+PAINTING = "painting"
+DECODERS = {
+    "segment": (VOTES, CLASSES),
+    "detect": (BOXES,),
+    "denoise": (LIGHT,),
+    "synthesize": (PAINTING,),
+}
 """What turns a net's maps into the results of a task."""
-NEEDED = {"segment": ("decoder",), "detect": ("decoder",), "denoise": ("decoder",)}
+NEEDED = dict.fromkeys(DECODERS, ("decoder",))
 """What the settings of a task's model must hold, and besides, by its decoder:"""
-NEEDED_BY = {VOTES: ("diameter",), CLASSES: ("classes",), BOXES: ("classes", "diameter")}
+NEEDED_BY = {
+    VOTES: ("diameter",),
+    CLASSES: ("classes",),
+    BOXES: ("classes", "diameter"),
+    PAINTING: ("learned",),
+}
 
 _TERMS = ("code", "category")
 _CODE = {"scheme": 16, "value": 16, "meaning": 64}
@@ -102,8 +113,10 @@ def _rules(task: str, space: int) -> dict[str, tuple[Callable[[Any], bool], str]
         "min_size": part,
         "min_score": part,
         "classes": (lambda v: isinstance(v, list), "a list"),
+        "learned": text,
         "recipe": mapping,
         "scores": mapping,
+        "alias": text,
         "notice": text,
         "training_data": text,
         "limits": text,

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_medai.core.errors import InputError
+from napari_medai.core.paint_maps import CHANNELS
 from napari_medai.models.architecture import (
     BOX_NET,
+    PAINTER,
     Architecture,
     check_agreement,
     check_architecture,
@@ -52,13 +54,16 @@ class ModelSpec:
         spatial axis) and the axes along which they may be mirrored (``mirror``; ``mirrored``
         says that averaging over mirrored views is worth its time). To detect, the decoder
         ``"boxes"``, ``classes`` and the ``diameter`` (the edge of a typical box). To denoise, the
-        decoder ``"light"`` and the ``intensity`` ``{"unchanged": true}``. ``zoom`` (the one
+        decoder ``"light"`` and the ``intensity`` ``{"unchanged": true}``. To synthesize, the
+        decoder ``"painting"`` and what was ``learned`` of looks and layouts (JSON, see
+        `napari_medai.tasks.painter_models.Knowledge`). ``zoom`` (the one
         at which images like those of the training are seen), ``zoom_range`` (factor
         within which objects of other sizes are known), ``anisotropy`` (step along z over that in
         the plane), ``pixel_size`` (micrometer, a number or one a spatial axis), ``intensity``
         (see `napari_medai.core.intensity.intensity_of`), ``recipe``, ``scores`` (figures, or
         figures a kind of image), ``training_data``, ``limits`` and ``notice`` (texts; the last
-        one stands wherever the model is chosen), and anything else that is plain. Entries that
+        one stands wherever the model is chosen), ``alias`` (a name that also finds it where a
+        model for its task is asked for), and anything else that is plain. Entries that
         are None are left out.
     licence
         SPDX identifier; empty when not stated.
@@ -190,6 +195,15 @@ def _check_shape(spec: ModelSpec) -> None:
     for names in (spec.channels_in, spec.channels_out):
         if not names or len(set(names)) != len(names) or not all(names):
             raise InputError(f"channels need different names, got {names!r}")
+    _check_task(spec, space)
+    counts = {"channels_in": len(spec.channels_in), "channels_out": len(spec.channels_out)}
+    check_agreement(spec.architecture, {"ndim": space, **counts})
+
+
+def _check_task(spec: ModelSpec, space: int) -> None:
+    """Refuse a net and channels that the task has no use for."""
+    if (spec.architecture[:2] == PAINTER) and spec.task != "synthesize":
+        raise InputError(f"the net {PAINTER[1]} makes images from labels; it cannot {spec.task}")
     if (spec.task == "detect") != (spec.architecture[:2] == BOX_NET):
         raise InputError(
             f"a model to detect needs the net {BOX_NET[1]}, and no other model has it, got "
@@ -207,13 +221,13 @@ def _check_shape(spec: ModelSpec) -> None:
             )
     elif spec.task == "denoise":
         _check_light(spec)
+    elif spec.task == "synthesize":
+        _check_painting(spec)
     elif spec.task == "segment" and len(spec.channels_out) != 2 + space:
         raise InputError(
             f"a model that segments in {space}D has {2 + space} output channels (foreground, "
             f"distance, {space} offsets), got {len(spec.channels_out)}"
         )
-    counts = {"channels_in": len(spec.channels_in), "channels_out": len(spec.channels_out)}
-    check_agreement(spec.architecture, {"ndim": space, **counts})
 
 
 def _check_light(spec: ModelSpec) -> None:
@@ -222,6 +236,15 @@ def _check_light(spec: ModelSpec) -> None:
         raise InputError(
             "a model that denoises takes 2 channels (values with stabilised noise, and the level "
             f"of that noise) and gives 1, got {counts[0]} and {counts[1]}"
+        )
+
+
+def _check_painting(spec: ModelSpec) -> None:
+    if spec.architecture[:2] != PAINTER or spec.channels_in != CHANNELS:
+        raise InputError(
+            f"a model that synthesizes has the net {PAINTER[1]} and takes {len(CHANNELS)} channels "
+            f"({', '.join(CHANNELS)}), got {spec.architecture.callable} and "
+            f"{', '.join(spec.channels_in)}"
         )
 
 

@@ -9,7 +9,7 @@ from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,12 +29,21 @@ class Objective(Protocol):
         ...
 
     def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Parts of the loss, to be summed."""
+        """Parts of the loss, to be summed; those without a gradient are told only."""
         ...
 
     def validate(self, net: nn.Module, device: torch.device) -> Steps[Mapping[str, float]]:
         """Figures on the held-out part; ``"score"`` (higher is better) picks the checkpoint."""
         ...
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """An objective that learns too, such as the critic of a painter: it is kept in checkpoints."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,7 @@ class Schedule:
     minutes: float = 15.0
     batch: int = 8
     learning_rate: float = 3e-3
+    momentum: float = 0.9
     weight_decay: float = 1e-4
     validate_every: int = 500
     patience: int = 0
@@ -93,7 +103,10 @@ class Run:
         self.net = self.net.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            self.net.parameters(),
+            lr=schedule.learning_rate,
+            betas=(schedule.momentum, 0.999),
+            weight_decay=schedule.weight_decay,
         )
         self.rng = np.random.default_rng(schedule.seed)
         self.trained = Trained(state=_state(self.averaged))
@@ -108,7 +121,7 @@ class Run:
         total = self._total()
         while not self._over(time.monotonic() - began):
             try:
-                loss = self._optimise(self._progress(time.monotonic() - began))
+                loss, parts = self._optimise(self._progress(time.monotonic() - began))
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -118,7 +131,7 @@ class Run:
                 ) from error
             done = self.trained.steps = self.trained.steps + 1
             self.trained.seconds = time.monotonic() - began
-            values: dict[str, Any] = {"loss": loss}
+            values: dict[str, Any] = {"loss": loss, **parts}
             if done % self.schedule.validate_every == 0:
                 values |= yield from self._check(loss)
                 text = f"step {done}: loss {loss:.3f}, score {values['score']:.3f}"
@@ -135,8 +148,8 @@ class Run:
             return self.trained
         return replace(self.trained, state=_state(self.averaged))
 
-    def _optimise(self, progress: float) -> float:
-        """One optimiser step at this point (0 to 1) of the schedule; returns the loss."""
+    def _optimise(self, progress: float) -> tuple[float, dict[str, float]]:
+        """One optimiser step at this point (0 to 1) of the schedule; the loss and its parts."""
         inputs, targets = self.objective.batch(self.rng, self.schedule.batch)
         inputs = inputs.to(self.device).contiguous(memory_format=self.layout)
         targets = {name: value.to(self.device) for name, value in targets.items()}
@@ -145,16 +158,17 @@ class Run:
         self.net.train()
         with mixed_precision(self.device, self.net):
             outputs = self.net(inputs)
-        loss = torch.stack(list(self.objective.loss(outputs.float(), targets).values())).sum()
+        parts = self.objective.loss(outputs.float(), targets)
+        loss = torch.stack([part for part in parts.values() if part.requires_grad]).sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         if not torch.isfinite(norm):
             self.optimiser.zero_grad(set_to_none=True)
-            return float(loss.detach())
-        self.optimiser.step()
-        self._average()
-        return float(loss.detach())
+        else:
+            self.optimiser.step()
+            self._average()
+        return float(loss.detach()), {name: float(part.detach()) for name, part in parts.items()}
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -221,6 +235,8 @@ class Run:
             "steps": self.trained.steps,
             "seconds": self.trained.seconds,
         }
+        if isinstance(self.objective, Learning):
+            content["objective"] = self.objective.state_dict()
         try:
             torch.save(content, partial)
             partial.replace(self.checkpoint)
@@ -239,6 +255,8 @@ class Run:
             self.averaged.load_state_dict(content["averaged"])
             self.optimiser.load_state_dict(content["optimiser"])
             self.rng.bit_generator.state = literal_eval(content["rng"])
+            if isinstance(self.objective, Learning):
+                self.objective.load_state_dict(content["objective"])
             self.trained = Trained(
                 state=content["best_state"],
                 history=content["history"],

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_medai.core.axes import SPACE, AxesArray
+from napari_medai.core.errors import InputError
 from napari_medai.core.fields import checked_params
 from napari_medai.io.calibration import Scale, Units, calibrated
 from napari_medai.io.layer_data import LayerData
-from napari_medai.scripting.sources import drained
+from napari_medai.scripting.sources import array_of, drained, finest, is_layer, source_of
+from napari_medai.tasks.styles import Style, measured_style
+from napari_medai.tasks.synthesize_objects import checked_labels
+from napari_medai.tasks.synthetic import checked_shape, shape_wanted
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from napari_medai.models.model import Model
+    from napari_medai.tasks.synthesize import Kind
+
 
 def synthesize(
-    model: str,
+    model: str | Path | Model,
     *,
     shape: Sequence[int] | None = None,
     ndim: int | None = None,
+    labels: Any = None,
+    style: Any = None,
     scale: Scale | None = None,
     units: Units | None = None,
     **params: Any,
@@ -32,37 +43,110 @@ def synthesize(
     Parameters
     ----------
     model
-        What is made: ``"vessels"``, trees of vessels, whose centre lines come as a Vectors layer.
+        What is made: ``"vessels"``, trees of vessels, whose centre lines come as a Vectors layer;
+        or a model that paints objects, such as ``"nuclei"``.
     shape
         (y, x) or (z, y, x), in pixels.
     ndim
         Without a shape: 2 for (512, 512), 3 for (128, 128, 128).
+    labels
+        To be painted, by a model: a Labels layer, or an array of whole numbers, which also gives
+        the shape. Without it, objects are placed as in the images that the model learned from.
+    style
+        An Image layer or array whose look is followed, by a model. Where its objects are is told
+        by its brightness.
     scale, units
         The size of a pixel; for vessels the same along all axes. Lengths of the features are in it.
+        That of a Labels layer is its own.
     **params
         ``images``, how many, which lie along a first axis ``n``; ``seed``, 0 by default, which
-        gives the same images again; and the other fields of `napari_medai.VesselParams`:
-        ``segments``, ``radius``, ``tortuosity``, ``contrast``, ``blur``, ...
+        gives the same images again; and the other fields of `napari_medai.VesselParams`
+        (``segments``, ``radius``, ``tortuosity``, ``contrast``, ``blur``, ...) or of
+        `napari_medai.ObjectParams` (``count``, ``density``, ``size``, ``variation``, ...).
 
     Raises
     ------
     InputError
         If something does not fit; its text says what to do.
     """
-    from napari_medai.tasks.synthesize import kind_of, synthesize_steps
-    from napari_medai.tasks.synthetic import checked_shape, shape_wanted
+    from napari_medai.tasks.synthesize import synthesize_steps
     from napari_medai.ui.synthetic_layers import synthetic_layers
 
-    kind = kind_of(model)
-    chosen = checked_params(kind.params, params)
-    edges = checked_shape(shape_wanted(shape, ndim), least=kind.least)
-    ground = placed_ground(edges, scale=scale, units=units)
-    steps = synthesize_steps(model, edges, chosen, spacing=ground.spacing, units=ground.units)
+    order = order_of(
+        model, shape=shape, ndim=ndim, labels=labels, style=style, scale=scale, units=units
+    )
+    chosen = checked_params(order.kind.params, params)
+    if "count" in params and not params["count"]:
+        raise InputError("count must be 1 or more, got 0; leave it out for as many as usual")
+    ground = order.ground
+    steps = synthesize_steps(
+        order.kind, ground.shape, chosen, spacing=ground.spacing, units=ground.units
+    )
     made = drained(steps)
     for number, one in enumerate(made):
         for note in one.notes:
             warnings.warn(f"image {number}: {note}" if len(made) > 1 else note, stacklevel=2)
-    return synthetic_layers(made)
+    return synthetic_layers(made, on=labels if is_layer(labels) else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """What was asked for: the kind of images, and their ground."""
+
+    kind: Kind
+    ground: AxesArray
+
+
+def order_of(
+    model: Any,
+    *,
+    shape: Any,
+    ndim: Any,
+    labels: Any = None,
+    style: Any = None,
+    scale: Scale | None = None,
+    units: Units | None = None,
+) -> Order:
+    """From the arguments of a script.
+
+    Raises
+    ------
+    InputError
+        If they do not fit together.
+    """
+    from napari_medai.models.model import Model
+    from napari_medai.tasks.synthesize import kind_of
+
+    name = model.path if isinstance(model, Model) else model
+    if labels is None:
+        kind = kind_of(name, style=style_of(style))
+        edges = checked_shape(shape_wanted(shape, ndim), least=kind.least)
+        return Order(kind, placed_ground(edges, scale=scale, units=units))
+    if not isinstance(labels, AxesArray) and not is_layer(labels):
+        labels = checked_labels(finest(labels))
+    source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
+    ground = array_of(source, None)
+    kind = kind_of(name, labels=checked_labels(ground.data), style=style_of(style))
+    if shape is not None and tuple(shape) != ground.shape:
+        raise InputError(
+            f"the labels have the shape {ground.shape}, but {tuple(shape)} was asked for; leave "
+            "the shape out"
+        )
+    checked_shape(ground.shape, least=kind.least)
+    return Order(kind, ground)
+
+
+def style_of(style: Any) -> Style | None:
+    """The look of a layer or array.
+
+    Raises
+    ------
+    InputError
+        If it is no image of one channel, or nothing stands out in it.
+    """
+    if style is None:
+        return None
+    return measured_style(array_of(source_of(style, axes=None), None))
 
 
 def placed_ground(shape: tuple[int, ...], *, scale: Scale | None, units: Units | None) -> AxesArray:

@@ -114,6 +114,8 @@ def _made_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The keyword arguments that synthesize what a record tells of."""
     given = {**parameters(record)}
     given["shape"] = tuple(given["shape"])
+    if not given.get("count", 1):
+        del given["count"]  # as many as the model is used to
     image = record.get("image", {})
     for word, by_axis in (("scale", image.get("spacing")), ("units", image.get("units"))):
         if by_axis:

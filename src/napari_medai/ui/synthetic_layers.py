@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from napari_medai.core.intensity import intensity_range
 from napari_medai.core.vessel_features import vessel_features
 from napari_medai.tasks.synthetic import Synthetic
-from napari_medai.ui.layers import PIXEL, model_name
+from napari_medai.ui.layers import PIXEL, model_name, place_of, placed_record
 
 if TYPE_CHECKING:
     from napari.layers import Layer, Vectors
@@ -21,15 +22,18 @@ STACK = "n"
 Table = Mapping[str, np.ndarray]
 
 
-def synthetic_layers(made: Sequence[Synthetic]) -> list[Layer]:
+def synthetic_layers(made: Sequence[Synthetic], *, on: Layer | None = None) -> list[Layer]:
     """Images and their labels: an Image and a Labels layer; of vessels a Vectors layer as well.
+
+    What was painted onto the labels of a layer lies ``on`` it.
 
     Several lie along a first axis ``n``. Then each label has a number of its own in all of them,
     and features tell the ``n``. Centre lines have a vector a segment, coloured by its radius.
     """
     from napari.layers import Image, Labels
 
-    first, place = made[0].record, _placed(made)
+    first = made[0].record
+    place = _placed(made) if on is None else _placed_on(on, made)
     name = model_name(first)
     images = _stacked([np.asarray(one.image.data) for one in made])
     bright = intensity_range(images)
@@ -144,6 +148,23 @@ def _placed(made: Sequence[Synthetic]) -> dict[str, Any]:
         "axis_labels": [STACK] * several + list(image.axes.lower()),
         "metadata": {"medai": _record(made)},
     }
+
+
+def _placed_on(layer: Layer, made: Sequence[Synthetic]) -> dict[str, Any]:
+    """The same, where a layer lies."""
+    image = made[0].image
+    place = place_of(layer, axes=None, window=None)
+    given = place.arguments(image.axes)
+    if len(made) > 1:
+        given = {
+            "scale": [1.0, *given["scale"]],
+            "translate": [0.0, *given["translate"]],
+            **{name: block_diag(1.0, given[name]) for name in ("rotate", "shear", "affine")},
+            "units": (PIXEL, *given["units"]),
+            "axis_labels": (STACK, *(given["axis_labels"] or image.axes.lower())),
+        }
+    record = placed_record(_record(made), place)
+    return {**given, "metadata": {"medai": record}}
 
 
 def _record(made: Sequence[Synthetic]) -> dict[str, Any]:

@@ -1,0 +1,157 @@
+"""Models that paint objects: what they know beside their weights, and their packages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medai.core.errors import InputError
+from napari_medai.core.layout_statistics import LayoutStatistics
+from napari_medai.core.looks import Look, TraitScale
+from napari_medai.core.paint_maps import CHANNELS
+from napari_medai.models.settings import PAINTING
+from napari_medai.models.spec import Architecture, ModelSpec
+from napari_medai.tasks.trained import write_trained
+
+if TYPE_CHECKING:
+    from napari_medai.models.model import Model
+    from napari_medai.nn.training import Trained
+
+NETS: dict[int, dict[str, Any]] = {
+    2: {"ndim": 2, "widths": [16, 32, 64, 96]},
+    3: {"ndim": 3, "widths": [16, 32, 48], "pool": [1, 2, 2]},
+}
+MOST_LOOKS = 128
+"""Images of a training whose looks and layouts a model keeps: numbers, no pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Knowledge:
+    """What a painter knows of the images it learned from, image by image.
+
+    ``looks`` and the images of ``layouts`` belong together; ``scales`` are those of the traits of
+    images and of objects, ``dtype`` is that of the images.
+    """
+
+    scales: tuple[TraitScale, TraitScale]
+    looks: tuple[Look, ...]
+    layouts: LayoutStatistics
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, model: Model) -> Knowledge:
+        """What a model of task synthesize knows.
+
+        Raises
+        ------
+        InputError
+            If its package does not say so, or what it says does not fit together.
+        """
+        try:
+            told = json.loads(model.config["learned"])
+            images, objects = told["scales"]
+            known = cls(
+                scales=(TraitScale.from_dict(images), TraitScale.from_dict(objects)),
+                looks=tuple(Look.from_dict(look) for look in told["looks"]),
+                layouts=LayoutStatistics.from_dict(told["layouts"]),
+                dtype=np.dtype(told["dtype"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"what {model.name} says of its images cannot be read ({error}); install the "
+                "model again"
+            ) from error
+        if len(known.looks) != len(known.layouts.images):
+            raise InputError(
+                f"{model.name} has {len(known.looks)} looks for {len(known.layouts.images)} "
+                "layouts; install the model again"
+            )
+        return known
+
+    def as_config(self) -> dict[str, Any]:
+        """For a package: one text, as a thousand numbers in a list each take long to read."""
+        told = {
+            "scales": [scale.as_dict() for scale in self.scales],
+            "looks": [look.as_dict() for look in self.looks],
+            "layouts": self.layouts.as_dict(),
+            "dtype": self.dtype.name,
+        }
+        return {"learned": json.dumps(told, separators=(",", ":"))}
+
+    def thinned(self, most: int = MOST_LOOKS) -> Knowledge:
+        """With so many images at most, spread evenly."""
+        if len(self.looks) <= most:
+            return self
+        chosen = np.linspace(0, len(self.looks) - 1, most).round().astype(int).tolist()
+        layouts = LayoutStatistics(tuple(self.layouts.images[at] for at in chosen))
+        return replace(self, looks=tuple(self.looks[at] for at in chosen), layouts=layouts)
+
+
+def painter_spec(
+    name: str, ndim: int, *, description: str, config: Mapping[str, Any], **more: Any
+) -> ModelSpec:
+    """The description of a model that paints objects; ``config`` holds its `Knowledge`."""
+    from napari_medai.nn.synthesis_net import Painter
+
+    kwargs = {**NETS[ndim], "channels_in": len(CHANNELS), "channels_out": 1}
+    net = Painter(**kwargs)
+    return ModelSpec(
+        name=name,
+        description=description,
+        task="synthesize",
+        architecture=Architecture("napari_medai.nn.synthesis_net", "Painter", kwargs),
+        channels_in=CHANNELS,
+        channels_out=("image",),
+        stride=net.stride,
+        halo=net.halo,
+        axes="CYX" if ndim == 2 else "CZYX",
+        config={"decoder": PAINTING, "intensity": {"unchanged": True}, **config},
+        **more,
+    )
+
+
+def package_painter(
+    folder: Path,
+    spec: ModelSpec,
+    trained: Trained,
+    *,
+    recipe: Mapping[str, Any],
+    scores: Mapping[str, Any] | None = None,
+    scored: str = "held out",
+    overwrite: bool = False,
+) -> Model:
+    """The best weights of a training as a model package.
+
+    ``scores`` are figures on images that training did not see; without them, the card shows those
+    of the training, on images that were ``scored``.
+    """
+    from napari_medai.nn.runner import built_net
+
+    net = built_net(*spec.architecture)
+    net.load_state_dict(trained.state)
+    distance = {
+        f"distance of patches, {scored}": round(-trained.best.get("score", 0.0), 4),
+        f"variety, {scored}": round(trained.best.get("variety", 0.0), 3),
+    }
+    config = {**spec.config, "recipe": dict(recipe), "scores": scores or distance}
+    described = replace(spec, config=config)
+    return write_trained(folder, described, net, script=False, overwrite=overwrite)
+
+
+def knowledge_of(
+    looks: Sequence[Look],
+    layouts: LayoutStatistics,
+    objects: np.ndarray,
+    dtype: np.dtype[Any],
+) -> Knowledge:
+    """Of images with these looks and layouts; ``objects`` (n, 2) are the traits of all objects."""
+    scales = (
+        TraitScale.of(np.stack([look.traits for look in looks])),
+        TraitScale.of(objects),
+    )
+    return Knowledge(scales, tuple(looks), layouts, dtype)

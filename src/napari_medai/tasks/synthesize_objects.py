@@ -1,0 +1,267 @@
+"""Images of objects whose labels are known: laid out or given, and painted by a net."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medai.core.axes import SPACE, AxesArray
+from napari_medai.core.errors import InputError
+from napari_medai.core.label_maps import REACH
+from napari_medai.core.layouts import drawn_layout
+from napari_medai.core.looks import OBJECT_TRAITS, Look
+from napari_medai.core.paint_maps import given_maps, noise_maps
+from napari_medai.core.predict import predict
+from napari_medai.core.quantiles import drawn_values
+from napari_medai.core.steps import Step, Steps, retold
+from napari_medai.core.tiling import Window
+from napari_medai.core.words import digits
+from napari_medai.tasks.object_params import ObjectParams
+from napari_medai.tasks.painter_models import Knowledge
+from napari_medai.tasks.record import run_record
+from napari_medai.tasks.styles import Style
+from napari_medai.tasks.suitable import loaded_net
+from napari_medai.tasks.synthetic import Synthetic, checked_shape, image_generators
+
+if TYPE_CHECKING:
+    from napari_medai.models.model import Model
+
+LEAST = 32
+"""Pixels that each edge of an image has at least."""
+TILE = {2: 512, 3: 64}
+ALIKE = 12
+"""Looks whose objects are nearest in size to given ones, of which one is chosen."""
+PER = 10_000
+"""Pixels to which `ObjectParams.density` counts objects."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What is to be painted: labels int32 (\\*space) from 1 on without gaps, in which look.
+
+    ``numbers`` are those that the labels had, ``notes`` what could not be done.
+    """
+
+    labels: np.ndarray
+    look: Look
+    dtype: np.dtype[Any]
+    numbers: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def objects_steps(
+    shape: Sequence[int],
+    params: ObjectParams,
+    number: int = 1,
+    *,
+    model: Model,
+    labels: np.ndarray | None = None,
+    style: Style | None = None,
+    spacing: Mapping[str, float] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Steps[Synthetic]:
+    """Lay out objects, or take those given, and paint them: one image, by the seed and its number.
+
+    Parameters
+    ----------
+    shape
+        (y, x) or (z, y, x), as the model has axes: edges of 32 pixels or more.
+    number
+        Which of the images of the seed, from 1 on.
+    labels
+        Of this shape, whole numbers of 0 or more; without them they are drawn as the model's
+        images had them.
+    style
+        The look to be followed; without it, one of those the model's images had.
+    spacing, units
+        As of `AxesArray`.
+
+    Raises
+    ------
+    InputError
+        If shape or labels do not suit the model.
+    """
+    began = time.perf_counter()
+    edges = checked_shape(shape, least=LEAST)
+    axes = SPACE[-len(edges) :]
+    _check_axes(model, axes)
+    known = Knowledge.of(model)
+    laying, looking, painting = image_generators(params.seed, number, parts=3)
+    yield Step(0, 100, "placing objects")
+    if labels is None:
+        scene = _drawn(known, edges, params, laying)
+    else:
+        scene = _given(known, labels, edges, laying)
+    if style is not None:
+        scene = replace(scene, look=style.look, dtype=style.dtype)
+    yield Step(20, 100, f"painting {digits(len(scene.numbers) - 1)} objects")
+    net = loaded_net(model, device=params.device)
+    try:
+        work = predict(
+            net,
+            _Canvas.of(scene, known, params.variation, looking, painting).read,
+            edges,
+            tile=params.tile or TILE[len(edges)],
+        )
+        scores, said, net = yield from retold(work, _share)
+        values = _values(np.asarray(net.kept(scores))[0], scene.look, scene.dtype)
+    finally:
+        net.close()
+    whole = scene.numbers[scene.labels].astype(np.int32)
+    image = AxesArray(values, axes, dict(spacing or {}), dict(units or {}))
+    record = run_record(
+        "synthesize",
+        model,
+        {"shape": list(edges), **asdict(params)},
+        image,
+        device=f"{net.device.type}, {net.backend.name}",
+        seconds=time.perf_counter() - began,
+        found={"objects": len(scene.numbers) - 1, "look": scene.look.as_dict()},
+    )
+    return Synthetic(
+        image=image,
+        labels=whole,
+        features=_features(scene, image),
+        record=record,
+        told=f"{digits(len(scene.numbers) - 1)} objects",
+        notes=(*scene.notes, *said),
+    )
+
+
+def _share(step: Step) -> Step:
+    """A step of painting as one of the whole."""
+    return Step(20 + 80 * step.done // max(1, step.total), 100, "painting")
+
+
+def checked_labels(labels: Any) -> np.ndarray:
+    """Labels to be painted, as they are.
+
+    Raises
+    ------
+    InputError
+        If they are not whole numbers, some are negative, or there is no object.
+    """
+    values = np.asarray(labels)
+    if values.dtype.kind not in "iub":
+        raise InputError(
+            f"labels must be whole numbers, got {values.dtype}; convert the layer to labels"
+        )
+    if not values.size or not values.any():
+        raise InputError("the labels are empty; draw an object, or leave them out")
+    if values.dtype.kind == "i" and values.min() < 0:
+        raise InputError(
+            f"labels must be 0 (background) or more, got {values.min()}; number the objects from "
+            "1 on"
+        )
+    return values.astype(np.int64, copy=False)
+
+
+def _check_axes(model: Model, axes: str) -> None:
+    space = model.axes.replace("C", "")
+    if axes != space:
+        raise InputError(
+            f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the shape "
+            f"or the labels have {len(axes)}; give {len(space)}"
+        )
+
+
+def _drawn(
+    known: Knowledge, edges: tuple[int, ...], params: ObjectParams, rng: np.random.Generator
+) -> Scene:
+    layout = drawn_layout(
+        known.layouts,
+        edges,
+        seed=rng,
+        count=params.count or None,
+        density=params.density / PER or None,
+        size=params.size or None,
+    )
+    look = known.looks[layout.model]
+    numbers = np.arange(layout.count + 1)
+    return Scene(layout.labels, look, known.dtype, numbers, layout.notes)
+
+
+def _given(
+    known: Knowledge, labels: np.ndarray, edges: tuple[int, ...], rng: np.random.Generator
+) -> Scene:
+    """Given objects, in the look of an image whose objects are about as large."""
+    if labels.shape != edges:
+        raise InputError(
+            f"the labels have the shape {labels.shape}, but {edges} was asked for; leave the "
+            "shape out"
+        )
+    values = checked_labels(labels)
+    numbers, places = np.unique(np.append(values, 0), return_inverse=True)
+    places = places[:-1].reshape(values.shape).astype(np.int32)
+    sizes = np.bincount(places.ravel())[1:]
+    diameter = float(np.median(sizes)) ** (1 / len(edges))
+    away = [abs(np.log(look.diameter / diameter)) for look in known.looks]
+    near = np.argsort(away, kind="stable")[:ALIKE]
+    look = known.looks[int(near[rng.integers(len(near))])]
+    return Scene(places, look, known.dtype, numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Canvas:
+    """Gives a painter what it is to paint, window by window."""
+
+    labels: np.ndarray
+    objects: np.ndarray
+    traits: np.ndarray
+    noise: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        scene: Scene,
+        known: Knowledge,
+        variation: float,
+        looking: np.random.Generator,
+        painting: np.random.Generator,
+    ) -> _Canvas:
+        count = len(scene.numbers) - 1
+        images, objects = known.scales
+        traits = images.normal(scene.look.traits)
+        traits = traits + variation * looking.standard_normal(len(traits)).astype(np.float32)
+        drawn = [drawn_values(getattr(scene.look, name), count, looking) for name in OBJECT_TRAITS]
+        own = np.zeros((count + 1, len(OBJECT_TRAITS)))
+        own[1:] = np.stack(drawn, axis=1)
+        return cls(
+            scene.labels,
+            objects.normal(own),
+            np.clip(traits, -3, 3),
+            noise_maps(scene.labels.shape, painting),
+        )
+
+    def read(self, window: Window) -> np.ndarray:
+        """Maps (`CHANNELS`, \\*space) of a window, float32."""
+        around = tuple(
+            slice(max(0, part.start - REACH - 1), part.stop + REACH + 1) for part in window
+        )
+        inner = tuple(
+            slice(part.start - whole.start, part.stop - whole.start)
+            for part, whole in zip(window, around, strict=True)
+        )
+        given = given_maps(self.labels[around], self.objects, self.traits)
+        return np.concatenate([given[(slice(None), *inner)], self.noise[(slice(None), *window)]])
+
+
+def _values(painted: np.ndarray, look: Look, dtype: np.dtype[Any]) -> np.ndarray:
+    """A painting in the values of the look's window, within those that the dtype has."""
+    low, high = look.window
+    values = painted * np.float32(high - low) + np.float32(low)
+    if dtype.kind not in "iu":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+
+
+def _features(scene: Scene, image: AxesArray) -> dict[str, np.ndarray]:
+    sizes = np.bincount(scene.labels.ravel(), minlength=len(scene.numbers))[1:]
+    step = float(np.prod([image.step(axis) for axis in image.axes]))
+    name = "area" if len(image.axes) == 2 else "volume"
+    return {"index": scene.numbers[1:].astype(np.int64), name: sizes * step}
