@@ -22,7 +22,7 @@ from napari_medai.io.atomic import check_writable
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model, own_folder, user_models_dir
 from napari_medai.models.spec import check_name
-from napari_medai.scripting.training import TRAINABLE
+from napari_medai.scripting.training import PAINTER, TRAINABLE
 from napari_medai.tasks.denoise_params import DenoiseParams
 from napari_medai.tasks.train import TrainParams
 from napari_medai.tasks.train_classes import MOST_CLASSES
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         type=Path,
         metavar="DIR",
-        help="to segment, their masks: files of the same names (or ending with _mask; images may "
-        "end with _0000, as nnU-Net has them), 0 background, a number an object, or a class where "
-        "--classes names them",
+        help="to segment or synthesize, their masks: files of the same names (or ending with "
+        "_mask; images may end with _0000, as nnU-Net has them), 0 background, a number an object, "
+        "or a class where --classes names them",
     )
     parser.add_argument(
         "--boxes",
@@ -84,6 +84,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=across.limits["choices"],
         help=f"to denoise: {across.help[0].lower()}{across.help[1:]}",
     )
+    parser.add_argument(
+        "--synthetic",
+        type=int,
+        default=0,
+        metavar="N",
+        help="to segment objects: train on N synthetic images as well",
+    )
+    parser.add_argument(
+        "--painter",
+        default=PAINTER,
+        metavar="MODEL",
+        help=f"with --synthetic: the model that makes them (default: {PAINTER})",
+    )
     parser.add_argument("--name", required=True, help="the name of the model, such as my-nuclei")
     parser.add_argument("--from", dest="start", metavar="MODEL", help="go on from this model")
     parser.add_argument(
@@ -106,6 +119,7 @@ def run(parsed: argparse.Namespace) -> int:
         "window": parsed.window,
         "mirror": parsed.mirror,
         "across": parsed.across,
+        "synthetic": [parsed.synthetic, parsed.painter] if parsed.synthetic else None,
     }
     if parsed.resume:
         checkpoint.check(training)

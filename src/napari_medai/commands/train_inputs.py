@@ -13,6 +13,7 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.steps import Steps
 from napari_medai.core.words import digits
 from napari_medai.models.model import Model
+from napari_medai.models.registry import find_model
 from napari_medai.scripting.box_pairs import box_pairs
 from napari_medai.scripting.label_pairs import label_pairs
 from napari_medai.scripting.noisy_pairs import noisy_pairs
@@ -22,8 +23,9 @@ from napari_medai.tasks.train import TrainParams, finds_classes, train_steps
 from napari_medai.tasks.train_boxes import train_boxes_steps
 from napari_medai.tasks.train_classes import check_classes
 from napari_medai.tasks.train_denoise import NoisyPair, train_denoise_steps
+from napari_medai.tasks.train_synthesize import train_synthesize_steps
 
-TAKEN = {"segment": "masks", "detect": "boxes", "denoise": "clean"}
+TAKEN = {"segment": "masks", "detect": "boxes", "denoise": "clean", "synthesize": "masks"}
 """What belongs to the images, by the task."""
 
 
@@ -41,6 +43,7 @@ def check_task(parsed: argparse.Namespace) -> None:
         window=parsed.window,
         mirror=parsed.mirror,
         across=parsed.across,
+        synthetic=parsed.synthetic,
     )
     check_classes(parsed.classes)
 
@@ -49,7 +52,7 @@ def pairs_for(parsed: argparse.Namespace, start: Model | None) -> list[Any]:
     """The images with what belongs to them; what was left out is told."""
     if parsed.task == "denoise":
         return noisy_pairs(parsed.images, parsed.clean)
-    if parsed.task == "segment":
+    if parsed.task in ("segment", "synthesize"):
         by_class = finds_classes(parsed.classes, start)
         return label_pairs(parsed.images, parsed.masks, classes=by_class)
     pairs, notes = box_pairs(parsed.images, parsed.boxes, classes=parsed.classes)
@@ -66,6 +69,11 @@ def steps_for(
         return train_denoise_steps(pairs, params, across=parsed.across, **how)
     if parsed.task == "detect":
         return train_boxes_steps(pairs, params, **how)
+    if parsed.task == "synthesize":
+        return train_synthesize_steps(pairs, params, **how)
+    if parsed.synthetic:
+        painter = find_model(parsed.painter, "synthesize")
+        how |= {"synthetic": parsed.synthetic, "painter": painter}
     window = None if parsed.window is None else tuple(parsed.window)
     how |= {"classes": parsed.classes, "window": window, "mirror": parsed.mirror}
     return train_steps(pairs, params, **how)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_medai.nn.unet import MEAN
+
 SHIFT = 0.125
 """Part of an edge by which images are moved at most."""
 CUT = 0.35
@@ -20,14 +22,14 @@ def drawn_changes(rng: np.random.Generator, count: int, ndim: int) -> np.ndarray
 
 
 def augmented(image: Tensor, given: Tensor, changes: Tensor) -> Tensor:
-    """Image (batch, 1, \\*space) and maps (batch, channels, \\*space) as one tensor, changed alike:
+    """Image (batch, k, \\*space) and maps (batch, channels, \\*space) as one tensor, changed alike:
 
     moved (zeros come in), a part cut out; of the image brightness and contrast too.
     """
     shape = image.shape[2:]
     gain = 1 + GAIN * _as(changes[:, 0], image)
     both = torch.cat([image * gain + OFFSET * _as(changes[:, 1], image), given], 1)
-    kept = torch.ones_like(image)
+    kept = torch.ones_like(image[:, :1])
     moved = []
     for at in range(len(both)):
         numbers = changes[at].tolist()
@@ -40,6 +42,17 @@ def augmented(image: Tensor, given: Tensor, changes: Tensor) -> Tensor:
         moved.append(_moved(both[at], by))
     layout = torch.channels_last if image.ndim == 4 else torch.contiguous_format
     return (torch.stack(moved) * kept).contiguous(memory_format=layout)
+
+
+def detailed(image: Tensor, noise: Tensor) -> Tensor:
+    """Images (batch, 1, \\*space) as a critic sees them: (batch, 2, \\*space).
+
+    The second channel is what differs from the mean around, in parts of the ``noise`` (batch,) of
+    each image, strong edges compressed: beside an object noise would go unseen.
+    """
+    pool = MEAN[image.ndim - 2]
+    detail = image - pool(image, 3, stride=1, padding=1)
+    return torch.cat([image, torch.asinh(detail / _as(noise, image)) / 2], 1)
 
 
 def _moved(values: Tensor, by: list[int]) -> Tensor:

@@ -16,13 +16,17 @@ from napari_medai.core.looks import Look, TraitScale, measured_look, scaled
 from napari_medai.core.paint_maps import GIVEN, given_maps, noise_maps
 from napari_medai.core.steps import Step, Steps
 from napari_medai.nn.patch_distance import patch_distance
-from napari_medai.nn.playful import augmented, drawn_changes
+from napari_medai.nn.playful import augmented, detailed, drawn_changes
 from napari_medai.nn.synthesis_net import Critic, mean_of
 from napari_medai.nn.unet import MEAN
 
 FEATURES, BRIGHTNESS = 4.0, 10.0
 """How much it counts, beside being taken for a photograph, that a painting is like the one with
 the same labels in what the critic sees of it (as a share of that), and in the mean of 8 pixels."""
+LEAST_NOISE = 0.004
+"""Of an image that a critic looks at, in parts of its window."""
+AIMED = 0.7
+"""Part of the crops that lie around an object; of the others some are empty."""
 COLLAPSED = 0.3
 """Paintings that differ by less than this part of what photographs do are one and the same."""
 
@@ -77,7 +81,7 @@ class SynthesisObjective:
     def __post_init__(self) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self.critic = Critic(len(self.crop), len(GIVEN) + 1)
+            self.critic = Critic(len(self.crop), len(GIVEN))
         self.optimiser = torch.optim.AdamW(
             self.critic.parameters(), lr=self.rate, betas=(0.5, 0.99), weight_decay=1e-4
         )
@@ -94,16 +98,18 @@ class SynthesisObjective:
         weights = np.array([example.weight for example in self.training])
         chosen = rng.choice(len(weights), size, p=weights / weights.sum())
         drawn = [self._crop(self.training[i], rng) for i in chosen]
+        noise = torch.tensor([max(self.training[i].look.noise, LEAST_NOISE) for i in chosen])
         inputs = torch.from_numpy(np.stack([maps for maps, _ in drawn]))
         images = torch.from_numpy(np.stack([image for _, image in drawn]))
         changes = torch.from_numpy(drawn_changes(rng, size, len(self.crop)))
-        return inputs, {"image": images, "given": inputs[:, : len(GIVEN)], "changes": changes}
+        given = inputs[:, : len(GIVEN)]
+        return inputs, {"image": images, "given": given, "changes": changes, "noise": noise}
 
     def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Of the painter; the critic then learns from the same batch. ``critic`` is told."""
         self.critic.to(outputs.device).train()
         real, fake = (
-            augmented(image, targets["given"], targets["changes"])
+            augmented(detailed(image, targets["noise"]), targets["given"], targets["changes"])
             for image in (targets["image"], outputs)
         )
         self.critic.requires_grad_(False)
@@ -117,8 +123,9 @@ class SynthesisObjective:
                 for a, b in zip(one[:-1], other[:-1], strict=True)
             ]
         )
+        window = [min(8, n) for n in self.crop]
         smooth = MEAN[len(self.crop)]
-        dim = functional.l1_loss(smooth(outputs, 8), smooth(targets["image"], 8))
+        dim = functional.l1_loss(smooth(outputs, window), smooth(targets["image"], window))
         return {
             "adversarial": -mean_of([scale[-1].mean() for scale in told]),
             "features": FEATURES * near,
@@ -163,20 +170,25 @@ class SynthesisObjective:
     def _crop(self, example: Example, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Maps (`CHANNELS`, \\*space) and image (1, \\*space) of a random part, turned."""
         image, labels = example.image, example.labels
-        short = [max(0, c - n) for c, n in zip(self.crop, image.shape, strict=True)]
-        if any(short):
-            image, labels = (np.pad(x, [(0, n) for n in short], "reflect") for x in (image, labels))
-        corner = [rng.integers(n - c + 1) for n, c in zip(image.shape, self.crop, strict=True)]
-        part = tuple(slice(int(a), int(a) + c) for a, c in zip(corner, self.crop, strict=True))
-        turned = [
-            _turned(x[part], turn) for turn in [int(rng.integers(8))] for x in (image, labels)
-        ]
+        part = self._part(labels, rng)
+        turn = int(rng.integers(8))
+        turned = [_turned(values[part], turn) for values in (image, labels)]
         objects = self.scales[1].normal(example.objects)
         traits = self.scales[0].normal(example.look.traits)
         maps = [given_maps(turned[1], objects, traits), noise_maps(self.crop, rng)]
         # grades of gray would give photographs away
         image = turned[0] + rng.uniform(-0.5, 0.5, self.crop) * example.step
         return np.concatenate(maps), image[None].astype(np.float32)
+
+    def _part(self, labels: np.ndarray, rng: np.random.Generator) -> tuple[slice, ...]:
+        """Where a crop lies: mostly around an object."""
+        room = np.array(labels.shape) - np.array(self.crop)
+        corner = rng.integers(0, room + 1)
+        if rng.random() < AIMED:
+            where = np.unravel_index(rng.choice(np.flatnonzero(labels)), labels.shape)
+            near = np.array(where) - rng.integers(0, np.array(self.crop))
+            corner = np.clip(near, 0, room)
+        return tuple(slice(int(a), int(a) + c) for a, c in zip(corner, self.crop, strict=True))
 
 
 def _turned(values: np.ndarray, turn: int) -> np.ndarray:

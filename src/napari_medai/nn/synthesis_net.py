@@ -58,19 +58,16 @@ class Painter(UNet):
 class Critic(nn.Module):
     """Says of patches, at two scales, how real they are (Isola et al. 2017, Wang et al. 2018).
 
+    It takes the two channels of `napari_medai.nn.playful.detailed` and ``given`` maps.
     Convolutions but the last are held to a gain of 1 (spectral normalisation, Miyato et al. 2018).
     """
 
     def __init__(
-        self,
-        ndim: int = 2,
-        channels_in: int = 2,
-        widths: Sequence[int] = (16, 48, 96),
-        scales: int = 2,
+        self, ndim: int = 2, given: int = 1, widths: Sequence[int] = (16, 48, 96), scales: int = 2
     ) -> None:
         super().__init__()
         self.ndim = ndim
-        self.scales = nn.ModuleList(_Patches(ndim, channels_in, widths) for _ in range(scales))
+        self.scales = nn.ModuleList(_Patches(ndim, given, widths) for _ in range(scales))
 
     def forward(self, image: Tensor) -> list[list[Tensor]]:
         """Of each scale the features of its layers, the last being the verdict."""
@@ -81,26 +78,33 @@ class Critic(nn.Module):
         return told
 
 
+SEEN = 2
+"""Channels of the image itself."""
+GAIN = 2.0
+"""What is left of a signal after a convolution of gain 1 at most is stretched by this."""
+
+
 class _Patches(nn.Module):
-    def __init__(self, ndim: int, channels_in: int, widths: Sequence[int]) -> None:
+    def __init__(self, ndim: int, given: int, widths: Sequence[int]) -> None:
         super().__init__()
         conv: Any = CONV[ndim]
         normed = nn.utils.parametrizations.spectral_norm
-        pairs = list(pairwise((channels_in, *widths)))
-        # the first at full resolution: noise is what paintings lack first
+        # at full resolution: noise is what paintings lack first; with a gain each, as maps are
+        # many and bright
+        self.image = normed(conv(SEEN, widths[0], 3, padding=1))
+        self.given = normed(conv(given, widths[0], 3, padding=1))
         self.layers = nn.ModuleList(
-            normed(conv(a, b, 3, stride=1 if at == 0 else 2, padding=1))
-            for at, (a, b) in enumerate(pairs)
+            normed(conv(a, b, 3, stride=2, padding=1)) for a, b in pairwise(widths)
         )
-        # free, or what is left of a signal after as many layers would hardly be heard
+        # free in its gain
         self.verdict = nn.utils.parametrizations.weight_norm(conv(widths[-1], 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        found = []
+        image, given = x[:, :SEEN], x[:, SEEN:]
+        found = [functional.leaky_relu(GAIN * (self.image(image) + self.given(given)), 0.2)]
         for layer in self.layers:
-            x = functional.leaky_relu(layer(x), 0.2)
-            found.append(x)
-        return [*found, self.verdict(x)]
+            found.append(functional.leaky_relu(GAIN * layer(found[-1]), 0.2))
+        return [*found, GAIN * self.verdict(found[-1])]
 
 
 def mean_of(parts: Sequence[Tensor]) -> Tensor:

@@ -18,7 +18,9 @@ from napari_medai.tasks.denoise_params import DenoiseParams
 if TYPE_CHECKING:
     from napari_medai.models.model import Model
 
-TRAINABLE = ("segment", "detect", "denoise")
+TRAINABLE = ("segment", "detect", "denoise", "synthesize")
+PAINTER = "nuclei"
+"""The model whose synthetic images are mixed in, where none is named."""
 
 
 def train(
@@ -32,6 +34,8 @@ def train(
     window: tuple[float, float] | None = None,
     mirror: str = "",
     across: str = "plane",
+    synthetic: int = 0,
+    painter: str | Path | Model = PAINTER,
     axes: str | None = None,
     checkpoint: str | Path | None = None,
     overwrite: bool = False,
@@ -42,7 +46,7 @@ def train(
     Parameters
     ----------
     task
-        ``"segment"``, ``"detect"`` or ``"denoise"``.
+        ``"segment"``, ``"detect"``, ``"denoise"`` or ``"synthesize"``.
     images, labels
         To segment: two folders, whose files are matched by name, or two equally long lists of
         layers, arrays or files. To detect: a folder and the file or folder that holds its boxes
@@ -51,7 +55,8 @@ def train(
         bottom, right in pixels whose centres are whole numbers; classes are those of a layer's
         features. Frames of a time series count as images of their own. To denoise: noisy images,
         and in place of labels the clean ones of the same scenes, in any contrast, or none; two
-        folders whose files are matched by name, or two lists of layers, arrays or files.
+        folders whose files are matched by name, or two lists of layers, arrays or files. To
+        synthesize: as to segment objects, 5 images or more.
     start
         A model to go on from.
     classes
@@ -65,6 +70,9 @@ def train(
         For classes: axes, such as ``"X"``, along which a mirrored image is as good as another.
     across
         To denoise: ``"Z"`` or ``"T"`` lets the net see neighbours along that axis as well.
+    synthetic, painter
+        To segment objects: so many synthetic images are trained on beside the real ones, made by
+        this model (see `synthesize`).
     axes
         Of the images, where they are arrays or layers with other axes than the usual ones.
     checkpoint
@@ -81,12 +89,15 @@ def train(
     from napari_medai.tasks.train_boxes import train_boxes_steps
     from napari_medai.tasks.train_classes import check_classes
     from napari_medai.tasks.train_denoise import train_denoise_steps
+    from napari_medai.tasks.train_synthesize import train_synthesize_steps
 
     if task not in TRAINABLE:
         raise InputError(f"models for {task!r} cannot be trained, only for {', '.join(TRAINABLE)}")
     chosen = checked_params(TrainParams, params)
     names = (classes,) if isinstance(classes, str) and classes else tuple(classes)
-    check_options(task, classes=names, window=window, mirror=mirror, across=across)
+    check_options(
+        task, classes=names, window=window, mirror=mirror, across=across, synthetic=synthetic
+    )
     check_classes(names)
     begin = None if start is None else model_for(task, start)
     how: dict[str, Any] = {
@@ -105,18 +116,33 @@ def train(
         return _model(train_boxes_steps(pairs, chosen, **how))
     by_class = finds_classes(names, begin)
     drawn = label_pairs(images, labels, axes=axes, classes=by_class)
+    if task == "synthesize":
+        return _warned(_model(train_synthesize_steps(drawn, chosen, **how)))
+    if synthetic:
+        how |= {"synthetic": synthetic, "painter": model_for("synthesize", painter)}
     how |= {"classes": names, "window": window, "mirror": mirror}
     return _model(train_steps(drawn, chosen, **how))
 
 
 def check_options(
-    task: str, *, classes: Sequence[str], window: Any, mirror: str, across: str
+    task: str,
+    *,
+    classes: Sequence[str],
+    window: Any,
+    mirror: str,
+    across: str,
+    synthetic: int = 0,
 ) -> None:
     """Refuse what means nothing to models for a task."""
-    if task == "denoise" and (classes or window is not None or mirror):
+    if task in ("denoise", "synthesize") and (classes or window is not None or mirror):
         raise InputError(
             "classes, window and mirror are for segmentation and detection; leave them out to "
-            "train denoising"
+            f"train models that {task}"
+        )
+    if synthetic and (task != "segment" or classes):
+        raise InputError(
+            "synthetic images are for segmentation of objects; leave out synthetic to train "
+            + ("classes" if classes else f"models that {task}")
         )
     if task == "detect" and (window is not None or mirror):
         raise InputError(
@@ -129,4 +155,10 @@ def check_options(
 
 def _model(steps: Any) -> Model:
     model: Model = drained(steps)
+    return model
+
+
+def _warned(model: Model) -> Model:
+    if "notice" in model.config:
+        warnings.warn(f"{model.name}: {model.config['notice']}", stacklevel=3)
     return model

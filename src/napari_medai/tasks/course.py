@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Example = TypeVar("Example")
 
+MOMENTUM = 0.9
 CHECK_EVERY = 300
 """Steps from one score on the held-out images to the next."""
 MOST_HELD_OUT = 20
@@ -38,6 +39,11 @@ class Course(Protocol):
     @property
     def batch(self) -> int:
         """Crops in one step, where the user asks for none."""
+        ...
+
+    @property
+    def momentum(self) -> float:
+        """Of the optimiser; two nets that learn from each other want less."""
         ...
 
     @property
@@ -88,6 +94,7 @@ def course_steps(
         minutes=params.minutes,
         batch=params.batch or course.batch,
         learning_rate=params.learning_rate * (1.0 if start is None else 0.3),
+        momentum=course.momentum,
         validate_every=max(1, min(CHECK_EVERY, params.steps // 4 or CHECK_EVERY)),
         seed=params.seed,
     )
@@ -159,7 +166,8 @@ def _split(
 ) -> tuple[list[Example], list[Example]]:
     """What is trained on and what is held out (nothing, if ``held_out`` is 0), by the seed."""
     sources = [pair.source or f"pair {i}" for i, pair in enumerate(pairs)]
-    names = list(dict.fromkeys(sources))
+    real = [at for at, pair in enumerate(pairs) if not getattr(pair, "synthetic", False)]
+    names = list(dict.fromkeys(sources[at] for at in real))
     order = np.random.default_rng(params.seed).permutation(len(names))
     wanted = max(1, round(params.held_out * len(names))) if params.held_out else 0
     held = {names[i] for i in order[: min(wanted, MOST_HELD_OUT, len(names) - 1)]}

@@ -30,7 +30,8 @@ class Pair:
     ``name`` is for messages.
 
     ``weight`` is how often it is drawn, relative to others; None: as the task thinks best.
-    Pairs of one ``source`` (frames of a movie, say) are trained on or held out together.
+    Pairs of one ``source`` (frames of a movie, say) are trained on or held out together;
+    ``synthetic`` ones are never held out.
     """
 
     image: AxesArray
@@ -38,6 +39,7 @@ class Pair:
     name: str = "pair"
     weight: float | None = None
     source: str = ""
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -16,6 +16,7 @@ from napari_medai.models.spec import ModelSpec
 from napari_medai.tasks.computing import Device
 from napari_medai.tasks.course import Course, check_start, continued, course_steps
 from napari_medai.tasks.pairs import Pair, common_axes
+from napari_medai.tasks.synthetic_pairs import check_painter, synthetic_pairs_steps
 from napari_medai.tasks.train_classes import ClassCourse, class_spec
 from napari_medai.tasks.train_objects import ObjectCourse, object_spec
 
@@ -66,6 +67,8 @@ def train_steps(
     classes: str | Sequence[str] = (),
     window: tuple[float, float] | None = None,
     mirror: str = "",
+    synthetic: int = 0,
+    painter: Model | None = None,
     checkpoint: Path | None = None,
     overwrite: bool = False,
 ) -> Steps[Model]:
@@ -87,6 +90,9 @@ def train_steps(
     mirror
         For classes: the axes, such as ``"X"``, along which a mirrored image is as good as another.
         Empty: those of pictures whose pixels have no size, or one in micrometres.
+    synthetic, painter
+        For objects: so many images that the painter makes are trained on as well, as often in all
+        as the real ones; what is held out is real.
 
     Raises
     ------
@@ -109,6 +115,17 @@ def train_steps(
         raise InputError("window and mirror are for models of classes; name these with classes")
     else:
         spec = object_spec(name, pairs, space, channels)
+    if synthetic:
+        if painter is None or spec.config["decoder"] == CLASSES:
+            raise InputError(
+                "synthetic images are for models of objects, and want a painter (a model that "
+                "synthesizes); leave out synthetic"
+            )
+        check_painter(painter, space, synthetic)
+        made = yield from synthetic_pairs_steps(
+            painter, synthetic, beside=pairs, seed=params.seed, device=params.device
+        )
+        pairs, spec = [*pairs, *made], _told(spec, painter, synthetic)
     steps = course_steps(
         _course(spec),
         pairs,
@@ -119,6 +136,16 @@ def train_steps(
         overwrite=overwrite,
     )
     return (yield from steps)
+
+
+def _told(spec: ModelSpec, painter: Model, synthetic: int) -> ModelSpec:
+    """The description of a model that learns from synthetic images, too."""
+    recipe = {
+        **spec.config.get("recipe", {}),
+        "synthetic_images": synthetic,
+        "painter": f"{painter.name} {painter.version}",
+    }
+    return replace(spec, config={**spec.config, "recipe": recipe})
 
 
 def finds_classes(classes: Sequence[str], start: Model | None) -> bool:
