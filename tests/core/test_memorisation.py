@@ -49,12 +49,13 @@ def test_made_samples_nearer_than_real_ones_are_counted() -> None:
     assert found.limit == pytest.approx(1.01)
     assert (found.below, found.samples, found.references) == (2, 4, 101)
     assert found.share == 0.5
-    assert (found.smallest, found.closest) == (0.4, (1, 2))
+    assert (found.smallest, found.real_smallest, found.closest) == (0.4, 1, (1, 2))
     assert found.medians == pytest.approx((1.2545, 1.5))
     assert found.sentence.startswith("2 of 4 are nearer to a training image than the nearest 1 %")
     none = memorised(at(1.5, 1.02), real)
     assert none.below == 0
     assert none.sentence.startswith("none of 2 is nearer")
+    assert "(0.02 of as many real ones would be): 1.02 at the least, 1 among real" in none.sentence
     assert memorised(at(1.5, 1.02), real, percent=50).below == 1
 
 
@@ -64,3 +65,16 @@ def test_real_samples_without_another_do_not_count() -> None:
     for ours, theirs in ((at(), at(1.0)), (at(1.0), at(np.inf))):
         with pytest.raises(InputError, match="give images that show something, two at least"):
             memorised(ours, theirs)
+
+
+def test_what_real_samples_would_hardly_be_is_suspicious() -> None:
+    real = Nearest(np.linspace(1, 2, 101), np.zeros(101, np.int64))
+
+    def suspicious(below: int, at_least: float = 1.0) -> bool:
+        far = np.full(200 - below, 1.5)
+        return memorised(at(*np.full(below, at_least), *far), real).suspicious
+
+    # of 200 real ones 2 are below on average, 7 or more in one of 200 sets, 6 in one of 60
+    assert [suspicious(below) for below in (0, 2, 6, 7, 60)] == [False] * 3 + [True] * 2
+    assert suspicious(1, 0.49)
+    assert not suspicious(1, 0.51)

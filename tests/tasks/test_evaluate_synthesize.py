@@ -133,7 +133,8 @@ def test_a_training_image_that_comes_again_is_found(scenes: Scenes, scored: Scor
     assert check.found.below >= 1
     assert check.found.smallest < 0.1 * check.found.limit
     assert (check.made, check.training) == ("copy of 3-4", "3-4")
-    assert "(copy of 3-4 is most like 3-4)" in check.sentence
+    assert check.found.suspicious
+    assert "(copy of 3-4 is most like 3-4); look at them" in check.sentence
     # what was only turned is found by its features, too
     turned = Pair(
         AxesArray(np.rot90(np.asarray(training[7].image.data)).copy(), "YX"),

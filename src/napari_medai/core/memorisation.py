@@ -9,6 +9,7 @@ import numpy as np
 from napari_medai.core.errors import InputError
 from napari_medai.core.realism import check_features
 
+UNLIKELY = 0.01
 AT_ONCE = 512
 """Samples whose distances are held at once."""
 
@@ -67,13 +68,15 @@ class Memorisation:
 
     ``limit`` is the distance below which ``percent`` of the ``references`` real samples have a
     real one of another source; ``smallest`` is that of the made sample nearest to a real one,
-    ``below`` counts those nearer than the limit, of ``samples``. ``medians`` are those of made and
-    of real samples; ``closest`` is the nearest made sample and the real one that it is near to.
+    ``below`` counts those nearer than the limit, of ``samples``. ``real_smallest`` is the smallest
+    among real ones; ``medians`` are those of made and of real samples; ``closest`` is the nearest
+    made sample and the real one that it is near to.
     """
 
     percent: float
     limit: float
     smallest: float
+    real_smallest: float
     below: int
     samples: int
     references: int
@@ -86,11 +89,25 @@ class Memorisation:
         return self.below / self.samples
 
     @property
+    def suspicious(self) -> bool:
+        """Whether real samples would hardly be so near.
+
+        As many below the limit, or more, would be by chance in one of 100 sets of real ones; or one
+        is nearer than half of what is the least among real ones.
+        """
+        from scipy.stats import binom
+
+        by_chance = float(binom.sf(self.below - 1, self.samples, self.percent / 100))
+        return by_chance < UNLIKELY or self.smallest < self.real_smallest / 2
+
+    @property
     def sentence(self) -> str:
         some = f"{self.below} of {self.samples} are" if self.below else f"none of {self.samples} is"
+        expected = self.percent / 100 * self.samples
         return (
             f"{some} nearer to a training image than the nearest {self.percent:g} % of real ones "
-            f"to another: {self.smallest:.3g} at the least, the limit is {self.limit:.3g}"
+            f"to another ({expected:.2g} of as many real ones would be): {self.smallest:.3g} at "
+            f"the least, {self.real_smallest:.3g} among real ones, the limit is {self.limit:.3g}"
         )
 
 
@@ -123,6 +140,7 @@ def memorised(synthetic: Nearest, real: Nearest, *, percent: float = 1.0) -> Mem
         percent=float(percent),
         limit=limit,
         smallest=float(synthetic.distances[at]),
+        real_smallest=float(known.min()),
         below=int((synthetic.distances < limit).sum()),
         samples=len(synthetic.distances),
         references=len(known),

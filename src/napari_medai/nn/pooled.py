@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_medai.nn.device import mixed_precision
 from napari_medai.nn.unet import UNet
 
 BATCH = 32
@@ -17,7 +16,7 @@ def pooled_activations(net: UNet, pictures: np.ndarray, *, device: torch.device)
     """The mean and the standard deviation, over the picture, of every channel of every level.
 
     Activations are those at the end of each level on the way down, which are 0 or more; they are
-    not scaled further.
+    not scaled further. In single precision on every device, so that figures can be compared.
 
     Parameters
     ----------
@@ -37,8 +36,7 @@ def pooled_activations(net: UNet, pictures: np.ndarray, *, device: torch.device)
     for start in range(0, len(pictures), BATCH):
         batch = np.ascontiguousarray(pictures[start : start + BATCH])
         images = torch.from_numpy(batch).to(device).contiguous(memory_format=layout)
-        with mixed_precision(device, net):
-            levels = net.encoded(images)
+        levels = net.encoded(images)
         found.append(torch.cat([_pooled(level.float()) for level in levels], 1).cpu().numpy())
     return np.concatenate(found)
 

@@ -29,7 +29,8 @@ class CopyCheck:
 
     @property
     def sentence(self) -> str:
-        return f"{self.found.sentence} ({self.made} is most like {self.training})"
+        told = f"{self.found.sentence} ({self.made} is most like {self.training})"
+        return f"{told}; look at them side by side" if self.found.suspicious else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def _told(check: CopyCheck) -> dict[str, Any]:
     return {
         "limit": _number(found.limit),
         "smallest": _number(found.smallest),
+        "real smallest": _number(found.real_smallest),
         "below": found.below,
+        "suspicious": found.suspicious,
         "crops": found.samples,
         "real crops": found.references,
         "median": _number(found.medians[0]),
