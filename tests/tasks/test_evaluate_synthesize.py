@@ -214,14 +214,15 @@ def test_channels_and_axes_in_any_order(scenes: Scenes, scored: Scored) -> None:
     )
 
 
-def test_what_cannot_be_judged(
-    scenes: Scenes, scored: Scored, box_package: Path, tiny_package: Path
-) -> None:
+def test_what_cannot_be_judged(scenes: Scenes, scored: Scored, class_package: Path) -> None:
     made = scenes(4, seed=1)
     with pytest.raises(InputError, match=r"4 real images at least are needed .* got 3"):
         scored(made, made[:3])
-    with pytest.raises(InputError, match="discs does not find objects in planes"):
-        evaluate_synthesis(made, made, read_model(box_package), PARAMS)
+    frames = [Pair(p.image, p.labels, p.name, source="movie") for p in made]
+    with pytest.raises(InputError, match=r"4 training images .* counted once, got 1"):
+        scored(made, made, training=frames)
+    with pytest.raises(InputError, match="halves does not find objects in planes"):
+        evaluate_synthesis(made, made, read_model(class_package), PARAMS)
     volume = Pair(AxesArray(np.zeros((4, 128, 128)), "ZYX"), np.zeros((4, 128, 128), int), "scan")
     with pytest.raises(InputError, match="planes are compared, but scan has the axes Z Y X"):
         scored([*made, volume], made)

@@ -98,7 +98,8 @@ def evaluate_synthesis_steps(
         planes, such as `JUDGE`.
     training
         What the images were made from; by default ``real``. To be told whether made images are
-        like others of the kind, keep ``real`` apart from these.
+        like others of the kind, keep ``real`` apart from these. Crops are looked for among all of
+        these images by their pixels, by their features among `MOST_REFERENCES` crops.
 
     Raises
     ------
@@ -116,24 +117,23 @@ def evaluate_synthesis_steps(
     rng = np.random.default_rng(params.seed)
     search = CopySearch.drawn(made, known, most=params.compared, rng=rng)
     describer = Describer.of(model, device=params.device)
-    total, seen = len(sets) + 4, list[Described]()
+    total, seen = len(sets) + 3, list[Described]()
     for one in sets:
         most = max(MOST_REFERENCES, params.crops) if one is known else params.crops
         steps = describer.described(one, one.drawn(most, rng))
         seen.append((yield from as_part(steps, done=len(seen), total=total, text=LOOKING)))
     in_features = yield from as_part(
-        search.in_features(describer, seen[-1]), done=total - 4, total=total, text=LOOKING
+        search.in_features(describer, seen[-1]), done=total - 3, total=total, text=LOOKING
     )
     in_pixels = yield from as_part(
-        search.in_pixels(), done=total - 3, total=total, text="looking for copies"
+        search.in_pixels(), done=total - 2, total=total, text="looking for copies"
     )
-    agreed = []
-    for at, pairs in enumerate((synthetic, real)):
-        steps_of = _agreement(pairs, model, params)
-        done = total - 2 + at
-        agreed.append(
-            (yield from as_part(steps_of, done=done, total=total, text="finding objects"))
-        )
+    agreed = yield from as_part(
+        _agreements((synthetic, real), model, params),
+        done=total - 1,
+        total=total,
+        text="finding objects",
+    )
     likeness, reference = _likenesses([one.at(params.crops) for one in seen], rng)
     return SynthesisScores(
         images=(len(synthetic), len(real), len(known.images)),
@@ -171,15 +171,21 @@ def _likenesses(
     return likeness(made, real), likeness(others[0], first) if others else None
 
 
-def _agreement(pairs: Sequence[Pair], model: Model, params: RealismParams) -> Steps[Matching]:
-    """Objects found in images against those that their labels hold."""
-    both = []
-    for at, pair in enumerate(pairs):
-        steps = segment_steps(pair.image, model, SegmentParams(device=params.device))
-        text = f"finding objects: {pair.name}"
-        found = yield from as_part(steps, done=at, total=len(pairs), text=text)
-        both.append((pair.labels, np.asarray(found.labels)))
-    return matchings(both, ious=(0.5,))[0]
+def _agreements(
+    sets: Sequence[Sequence[Pair]], model: Model, params: RealismParams
+) -> Steps[list[Matching]]:
+    """Objects found in the images of each set against those that their labels hold."""
+    done, total = 0, sum(map(len, sets))
+    agreed = []
+    for pairs in sets:
+        both = []
+        for pair in pairs:
+            steps = segment_steps(pair.image, model, SegmentParams(device=params.device))
+            found = yield from as_part(steps, done=done, total=total)
+            both.append((pair.labels, np.asarray(found.labels)))
+            done += 1
+        agreed += matchings(both, ious=(0.5,))
+    return agreed
 
 
 def _check(
@@ -191,10 +197,13 @@ def _check(
         )
     sets = {"synthetic": synthetic, "real": real, "training": training}
     for name, pairs in sets.items():
-        if pairs is not None and len(pairs) < FEWEST:
+        if pairs is None:
+            continue
+        count = len({pair.source or at for at, pair in enumerate(pairs)})
+        if count < FEWEST:
             raise InputError(
-                f"{FEWEST} {name} images at least are needed to compare them, got {len(pairs)}; "
-                "give more"
+                f"{FEWEST} {name} images at least are needed to compare them, those of one source "
+                f"counted once, got {count}; give more"
             )
 
 
