@@ -64,7 +64,7 @@ def test_its_own_image_is_left_out() -> None:
 def test_large_images_are_looked_at_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = np.stack([image[20 : 20 + PART, 9 : 9 + PART] for image in SCENES])
     whole = found(parts)
-    monkeypatch.setattr("napari_medai.core.copies.PLACES", 20)
+    monkeypatch.setattr("napari_medai.core.copies.ANSWERS", 900)
     pieces = found(parts)
     assert pieces.indices.tolist() == whole.indices.tolist() == [0, 1, 2, 3, 4]
     np.testing.assert_array_equal(pieces.distances, whole.distances)

@@ -20,8 +20,8 @@ PART = 64
 """Edge of a part that is looked for, in pixels of the shrunken images."""
 CANDIDATES = 4
 """Images in which a part is looked for again, finely."""
-PLACES = 4096
-"""Places of an image that are compared at once."""
+ANSWERS = 1 << 23
+"""Correlations of parts with places that are held at once."""
 
 _COARSE = 4
 """Pixels of the shrunken images, along an edge, that are one where a part is first looked for."""
@@ -124,11 +124,11 @@ def _standardised(windows: np.ndarray) -> np.ndarray:
 
 def _best_places(coarse: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each part the best correlation in an image, with the view and the corner there."""
-    count, _, size = coarse.shape
+    count, views, size = coarse.shape
     edge = PART // _COARSE
     windows = sliding_window_view(image, (edge, edge))
     columns = windows.shape[1]
-    rows_at_once = max(1, PLACES // columns)
+    rows_at_once = max(1, ANSWERS // (count * views * columns))
     best = np.full(count, -np.inf)
     where = np.zeros((count, 3), np.int32)
     for top in range(0, windows.shape[0], rows_at_once):

@@ -46,13 +46,13 @@ class RealismParams:
         },
     ] = 128
     crops: Annotated[
-        int, {"min": 16, "max": 20_000, "help": "Crops of each set whose features are compared"}
+        int, {"min": 16, "max": 5000, "help": "Crops of each set whose features are compared"}
     ] = 1000
     compared: Annotated[
         int,
         {
             "min": 16,
-            "max": 20_000,
+            "max": 5000,
             "help": "Crops of made images, and of training ones, that are looked for among other "
             "training images",
         },
