@@ -9,6 +9,7 @@ from pathlib import Path
 TASKS = {
     "detect": "score found boxes by true ones",
     "denoise": "score restored images by clean ones, or by what was taken away",
+    "synthesize": "compare made images with real ones, and look for training images among them",
 }
 
 
