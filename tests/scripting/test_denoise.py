@@ -247,7 +247,7 @@ def test_training_takes_layers_arrays_and_files(
         ([], {}, "there is no image to learn from"),
         ([lit(40, 40)], {"classes": ["a"]}, "classes, window and mirror are for segmentation"),
         ([lit(40, 40)], {"window": (0, 1)}, "classes, window and mirror are for segmentation"),
-        ([lit(40, 40)], {"mirror": "X"}, "leave them out to train denoising"),
+        ([lit(40, 40)], {"mirror": "X"}, "leave them out to train models that denoise"),
         ([lit(40, 40)], {"across": "Y"}, "across must be one of plane, Z, T, got 'Y'"),
         ([lit(40, 40)], {"across": "Z"}, "planes along Z Y X are needed"),
         ([lit(40, 40)], {"labels": [lit(40, 40)] * 2}, "1 noisy images and 2 clean ones"),

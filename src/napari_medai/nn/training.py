@@ -46,6 +46,13 @@ class Learning(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
+@runtime_checkable
+class Showing(Protocol):
+    """An objective that keeps something to look at from its last check, such as paintings."""
+
+    samples: np.ndarray | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How long and how fast to train.
@@ -134,6 +141,8 @@ class Run:
             values: dict[str, Any] = {"loss": loss, **parts}
             if done % self.schedule.validate_every == 0:
                 values |= yield from self._check(loss)
+                if isinstance(self.objective, Showing):
+                    values["samples"] = self.objective.samples
                 text = f"step {done}: loss {loss:.3f}, score {values['score']:.3f}"
             else:
                 text = f"step {done}: loss {loss:.3f}"

@@ -131,6 +131,7 @@ def package_painter(
     of the training, on images that were ``scored``.
     """
     from napari_medai.nn.runner import built_net
+    from napari_medai.nn.synthesis import COLLAPSED
 
     net = built_net(*spec.architecture)
     net.load_state_dict(trained.state)
@@ -139,6 +140,11 @@ def package_painter(
         f"variety, {scored}": round(trained.best.get("variety", 0.0), 3),
     }
     config = {**spec.config, "recipe": dict(recipe), "scores": scores or distance}
+    if trained.best.get("variety", 1.0) < COLLAPSED:
+        config["notice"] = (
+            f"Its images hardly differ from each other ({trained.best['variety']:.0%} of what "
+            "photographs do): the training has collapsed. Train again, with more images."
+        )
     described = replace(spec, config=config)
     return write_trained(folder, described, net, script=False, overwrite=overwrite)
 
