@@ -71,6 +71,7 @@ class SynthesisObjective:
     scales: tuple[TraitScale, TraitScale]
     """Of the traits of images, and of objects."""
     crop: tuple[int, ...] = (128, 128)
+    """Square in the plane, as crops are turned."""
     rate: float = 4e-4
     seed: int = 0
     critic: Critic = field(init=False)

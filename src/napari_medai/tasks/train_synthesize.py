@@ -208,9 +208,11 @@ def _described(
 
 
 def _crop(pairs: Sequence[Pair]) -> tuple[int, ...]:
-    """As large as the smallest image allows, in steps of `GRAIN`."""
+    """As large as the smallest image allows, in steps of `GRAIN`; square in the plane."""
     ndim = len(pairs[0].image.axes.replace(CHANNEL, ""))
     space = "ZYX"[-ndim:]
     smallest = np.min([pair.image.moved_to(space).shape for pair in pairs], axis=0)
     fitting = [int(n) // g * g for n, g in zip(smallest, GRAIN[ndim], strict=True)]
-    return tuple(min(a, b) for a, b in zip(CROP[ndim], fitting, strict=True))
+    *depth, rows, columns = (min(a, b) for a, b in zip(CROP[ndim], fitting, strict=True))
+    edge = min(rows, columns)
+    return (*depth, edge, edge)
