@@ -3,6 +3,7 @@
     python benchmarks/synthesize.py realism  SYNTHETIC REAL [--training DIR]
     python benchmarks/synthesize.py training IMAGES MASKS --synthetic DIR --held-out IMAGES MASKS
     python benchmarks/synthesize.py subsets  IMAGES MASKS [--sizes 5 20 100 --seeds 3]
+    python benchmarks/synthesize.py speed    [--model NAME]
 
 ``SYNTHETIC``, ``REAL`` and ``DIR`` hold ``images/`` and ``masks/`` (labels) of the same names. Of
 images in a table (``--csv``, with the columns id, type and split) those of ``--type`` and
@@ -125,6 +126,12 @@ def subsets(options: argparse.Namespace) -> None:
     show(["size", "seed", "images"], rows)
 
 
+def speed(options: argparse.Namespace) -> None:
+    from painting import rows
+
+    show(["what", "bound", "found"], rows(options.model))
+
+
 # --- running
 
 
@@ -142,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
         if name != "realism":
             command.add_argument("--sizes", type=int, nargs="+", default=[5, 20, 100])
             command.add_argument("--seeds", type=int, default=3)
+    commands.add_parser("speed").add_argument("--model", default="nuclei", help="a painter")
     realistic, learning = commands.choices["realism"], commands.choices["training"]
     realistic.add_argument("--training", type=Path, help="what the images were made from")
     realistic.add_argument("--training-split", default="")
@@ -161,7 +169,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
-    tables = {"realism": realism, "training": training, "subsets": subsets}
+    tables = {"realism": realism, "training": training, "subsets": subsets, "speed": speed}
     tables[options.command](options)
 
 

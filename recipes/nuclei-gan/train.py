@@ -22,21 +22,27 @@ import torch
 from skimage import io
 
 from napari_medai.core.axes import AxesArray
+from napari_medai.core.steps import finished
 from napari_medai.models.model import Model
 from napari_medai.models.package import read_model
-from napari_medai.models.registry import shipped_dir
+from napari_medai.models.registry import find_model, shipped_dir
 from napari_medai.models.spec import ModelSpec
 from napari_medai.nn.synthesis import SynthesisObjective
 from napari_medai.nn.training import Run, Schedule
 from napari_medai.tasks.course import fresh_net
+from napari_medai.tasks.evaluate_synthesize import JUDGE, evaluate_synthesis
+from napari_medai.tasks.object_params import ObjectParams
 from napari_medai.tasks.painter_models import Knowledge, package_painter, painter_spec
 from napari_medai.tasks.pairs import Pair
+from napari_medai.tasks.synthesize_objects import objects_steps
 from napari_medai.tasks.train_synthesize import CROP, learned_from, painted_examples
 
 SEED = 0
 HELD_OUT = 1 / 16
 RATE = 6e-4
 MOMENTUM = 0.5
+PAINTED, EDGE = 200, 256
+"""Images that the figures are of, and their edge in pixels."""
 SHORTEST = 128
 """Pixels; smaller images are left out."""
 
@@ -164,8 +170,40 @@ def main() -> None:
             options.package, spec, run.trained, recipe=recipe, scores=scores, overwrite=True
         )
 
-    packaged(None)
-    print("written to", options.package)
+    model = packaged(None)
+    scores = figures(model, options.data, [drawn[at] for at in kept])
+    packaged(scores)
+    for name, value in scores.items():
+        print(f"{name:40} {value}")
+
+
+def painted(model: Model, count: int) -> list[Pair]:
+    """Images that the model makes from nothing, with their labels."""
+    found = []
+    for number in range(1, count + 1):
+        steps = objects_steps((EDGE, EDGE), ObjectParams(seed=SEED), number, model=model)
+        made = finished(steps)
+        found.append(Pair(made.image, made.labels, f"painted {number}"))
+    return found
+
+
+def figures(model: Model, data: Path, training: list[Pair]) -> dict[str, Any]:
+    """How real its images are beside the val part, and whether it copies the training part."""
+    scores = evaluate_synthesis(
+        painted(model, PAINTED),
+        list(pairs(data, "val")),
+        find_model(JUDGE, "segment"),
+        training=training,
+    )
+    made, other = scores.made, scores.reference
+    kernels = {"KID": made.kernel} | ({"KID of other real images": other.kernel} if other else {})
+    copies = {"features": scores.features_copied, "pixels": scores.pixels_copied}
+    return {
+        "AP50 of its labels by nuclei": round(scores.agreement.accuracy, 3),
+        "AP50 of real labels by nuclei": round(scores.real_agreement.accuracy, 3),
+        **{name: f"{kid.value:.4f} ± {kid.error:.4f}" for name, kid in kernels.items()},
+        **{f"copies by {name}": check.sentence for name, check in copies.items()},
+    }
 
 
 def show(path: Path, samples: np.ndarray) -> None:

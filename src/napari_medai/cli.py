@@ -29,7 +29,7 @@ COMMANDS = {
     "denoise": "take the noise out of images, and write them in their formats and units",
     "synthesize": "make images whose truth is known, and write them with labels and features",
     "train": "train a model on one's own images, and their masks, boxes or clean versions",
-    "evaluate": "score a model on images whose objects, or clean versions, are known",
+    "evaluate": "score a model on images whose truth is known, or images that it made",
     "measure": "write volume, surface, longest diameter and intensity of labels as a table",
     "models": "list, show, verify, install, remove or export models",
     "convert": "write an image or labels in another format",

@@ -155,6 +155,11 @@ def placed_ground(shape: tuple[int, ...], *, scale: Scale | None, units: Units |
     return calibrated(empty, scale=scale, units=units)
 
 
+def sample_nuclei() -> list[LayerData]:
+    """Nuclei, 512 x 512, with their labels; painted, not read."""
+    return [layer.as_layer_data_tuple() for layer in synthesize("nuclei", seed=1)]
+
+
 def sample_vessels() -> list[LayerData]:
     """A tree of vessels, 96 x 96 x 96, with its labels and centre lines; grown, not read."""
     layers = synthesize(
