@@ -421,6 +421,22 @@ def test_the_preview_shows_both_and_follows_strength_noise_and_colours(
     assert view.grab().toImage() != before
 
 
+def test_noise_is_told_anew_when_the_layer_has_other_pixels(
+    qtbot: Any, make: Make, viewer: ViewerModel
+) -> None:
+    layer = viewer.add_image(noisy())
+    widget = make()
+    settled(qtbot, widget)
+    before = widget.noise.estimate
+    layer.data = (noisy() * 4).astype(np.uint16)
+    settled(qtbot, widget)
+    after = widget.noise.estimate
+    assert before is not None
+    assert after is not None
+    gains = [found.noises[0].gain for found in (before, after) if found.noises[0] is not None]
+    assert gains[1] == pytest.approx(4 * gains[0], rel=0.05)
+
+
 def test_preview_here_goes_where_the_canvas_is(qtbot: Any, make: Make, viewer: ViewerModel) -> None:
     values = noisy((300, 600))
     viewer.add_image(values)

@@ -22,6 +22,7 @@ from napari_medai.core.link import SliceLinker
 from napari_medai.core.objects import ObjectTable, Sums
 from napari_medai.core.stitch import LabelCanvas
 from napari_medai.core.tiling import Block
+from napari_medai.tasks.planes import Position
 
 LARGEST_IN_MEMORY = 1 << 31
 """Bytes of labels beyond which a result is written to disk."""
@@ -32,7 +33,6 @@ BAND = 1 << 22
 """Pixels measured at a time."""
 
 Decode = Callable[[Any], tuple[np.ndarray, np.ndarray, np.ndarray]]
-Position = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ from napari_medai.core.predict import predict
 from napari_medai.core.steps import Step, Steps, as_part
 from napari_medai.core.tiling import Window, plan_blocks
 from napari_medai.models.settings import class_names
-from napari_medai.tasks.assembly import Layout, Position
+from napari_medai.tasks.assembly import Layout
 from napari_medai.tasks.brightness import stack_range
 from napari_medai.tasks.computing import Device, Tile
 from napari_medai.tasks.detection import Candidates, Detection, Grid
 from napari_medai.tasks.finders import BoxFinder
 from napari_medai.tasks.magnification import magnification_of
+from napari_medai.tasks.planes import Position
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.suitable import check_suited, loaded_net, normalised_reader
 

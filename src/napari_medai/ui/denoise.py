@@ -23,6 +23,7 @@ from napari_medai.ui.running import CANCELLED, Run
 from napari_medai.ui.script import copy_script
 from napari_medai.ui.settings import remember, remembered
 from napari_medai.ui.source import Source
+from napari_medai.ui.watch import Following
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -46,6 +47,7 @@ class DenoiseWidget(QWidget):
         self._viewer = napari_viewer
         self._asked: tuple[Any, ...] = ()
         self._learning: Learning | None = None
+        self._pixels, self._renewed = Following(("data",), self), 0
         kind = engine.denoise_params_class()
         names = [name for name in fields_of(kind) if name not in NAMES]
         self.params = Form(kind, names=names, sliders=("strength",), parent=self)
@@ -57,6 +59,7 @@ class DenoiseWidget(QWidget):
         self.inputs.picked.connect(self._suit_model)
         self.inputs.changed.connect(self._look)
         self.source.layers.removed.connect(self._let_go)
+        self._pixels.changed.connect(self._renew)
         self.run_button.clicked.connect(self.run)
         self.copy_button.clicked.connect(self.copy_script)
         self.work.changed.connect(self._enable)
@@ -156,17 +159,24 @@ class DenoiseWidget(QWidget):
         try:
             source = self.source.source()
         except MedaiError as error:
+            self._pixels.follow(None)
             self.noise.clear()
             self.preview.clear(*([str(error)] if self.inputs.placed else []))
             return
+        self._pixels.follow(source.layer)
         window = tuple(sorted((a, c.start, c.stop) for a, c in source.place.window.items()))
-        self.noise.look(source.image, (source.layer, source.axes, window))
+        self.noise.look(source.image, (source.layer, self._renewed, source.axes, window))
         if self.work.busy:
             return
         try:
             self._request_preview(source)
         except MedaiError as error:
             self.preview.clear(str(error))
+
+    def _renew(self) -> None:
+        """The layer has other pixels, whose noise is another."""
+        self._renewed += 1
+        self._look()
 
     def _request_preview(self, source: Source) -> None:
         model, params = self.models.chosen(), self._params()

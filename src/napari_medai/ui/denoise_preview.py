@@ -19,7 +19,7 @@ from napari_medai.ui.controls import WrappedLabel
 from napari_medai.ui.denoise_crop import Crop, centre_of, coloured, crop_of
 from napari_medai.ui.denoise_split import SplitView
 from napari_medai.ui.source import Source
-from napari_medai.ui.watch import Looks
+from napari_medai.ui.watch import LOOKS, Following
 from napari_medai.ui.worker import Latest, Outcome
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Preview(QGroupBox):
         layout.addWidget(self.caption)
         layout.addLayout(buttons)
         self._looking = Latest(self._show, title="Preview", parent=self)
-        self._looks = Looks(self)
+        self._looks = Following(LOOKS, self)
         self._looks.changed.connect(self._paint)
         self.here.clicked.connect(self._aim_anew)
         self.enough_button.clicked.connect(self.enough)

@@ -58,13 +58,14 @@ class Watch(QObject):
             self._notice()
 
 
-class Looks(QObject):
-    """Tells whenever the layer it follows is shown in other colours."""
+class Following(QObject):
+    """Tells whenever one of these events happens to the layer it follows."""
 
     changed = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, names: Sequence[str], parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._names = tuple(names)
         self._connections: _Connections = []
         # Not a method: this object is half gone when Qt calls it.
         self.destroyed.connect(partial(_disconnect, self._connections))
@@ -74,7 +75,7 @@ class Looks(QObject):
         _disconnect(self._connections)
         if layer is None:
             return
-        for name in LOOKS:
+        for name in self._names:
             event = getattr(layer.events, name)
             event.connect(self._tell)
             self._connections.append((event, self._tell))
