@@ -20,7 +20,7 @@ from napari_medai.nn.playful import augmented, detailed, drawn_changes
 from napari_medai.nn.synthesis_net import Critic, mean_of
 from napari_medai.nn.unet import MEAN
 
-FEATURES, BRIGHTNESS = 4.0, 10.0
+FEATURES, BRIGHTNESS = 0.5, 5.0
 """How much it counts, beside being taken for a photograph, that a painting is like the one with
 the same labels in what the critic sees of it (as a share of that), and in the mean of 8 pixels."""
 LEAST_NOISE = 0.004
@@ -72,7 +72,7 @@ class SynthesisObjective:
     """Of the traits of images, and of objects."""
     crop: tuple[int, ...] = (128, 128)
     """Square in the plane, as crops are turned."""
-    rate: float = 4e-4
+    rate: float = 1e-3
     seed: int = 0
     critic: Critic = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
@@ -94,6 +94,8 @@ class SynthesisObjective:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.critic.load_state_dict(state["critic"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         weights = np.array([example.weight for example in self.training])
