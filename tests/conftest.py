@@ -191,6 +191,12 @@ def denoising() -> ModuleType:
     return _module("denoise_models")
 
 
+@pytest.fixture(scope="session")
+def painting() -> ModuleType:
+    """The module ``painter_models``: disks, their photographs, and small models that paint."""
+    return _module("painter_models")
+
+
 def _module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
