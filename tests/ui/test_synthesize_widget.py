@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Vectors
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLabel, QScrollArea
 
 from napari_medai.core.steps import Step, Steps
 from napari_medai.ui import device, engine
@@ -185,6 +185,18 @@ def test_edges_cannot_be_too_small_and_are_kept_apart(make: Make) -> None:
     assert widget.rows.edges.edges() == (16, 20)
     widget.models.choose("dots")
     assert widget.rows.edges.edges() == (32, 32)
+
+
+def test_the_form_is_as_wide_as_its_widest_rows(qtbot: Any, make: Make) -> None:
+    widget = make("dots")
+    widget.show()
+    area = widget.findChild(QScrollArea)
+    inside = area.widget()
+    widget._form.addRow("Wide", wide := QLabel("wide " * 60))
+    qtbot.waitUntil(lambda: area.minimumWidth() > wide.minimumSizeHint().width())
+    assert area.minimumWidth() > inside.minimumSizeHint().width()
+    widget._form.setRowVisible(wide, False)
+    qtbot.waitUntil(lambda: area.minimumWidth() < wide.minimumSizeHint().width())
 
 
 # From scratch

@@ -130,15 +130,7 @@ def order_of(
         kind = kind_of(name, style=style_of(style))
         edges = checked_shape(shape_wanted(shape, ndim), least=kind.least)
         return Order(kind, placed_ground(edges, scale=scale, units=units))
-    if not isinstance(labels, AxesArray) and not is_layer(labels):
-        labels = checked_labels(finest(labels))
-    source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
-    ground = array_of(source, None)
-    if ground.axes not in GROUNDS:
-        raise InputError(
-            f"labels to be painted lie in a plane or a volume, got axes {' '.join(ground.axes)}; "
-            "choose one point in time, or name the axes of the layer"
-        )
+    ground = labelled_ground(labels, scale=scale, units=units)
     kind = kind_of(name, labels=checked_labels(ground.data), style=style_of(style))
     if shape is not None and tuple(shape) != ground.shape:
         raise InputError(
@@ -160,6 +152,26 @@ def style_of(style: Any) -> Style | None:
     if style is None:
         return None
     return measured_style(array_of(source_of(style, axes=None), None))
+
+
+def labelled_ground(labels: Any, *, scale: Scale | None, units: Units | None) -> AxesArray:
+    """Labels that are to be painted, of a layer or an array.
+
+    Raises
+    ------
+    InputError
+        If they lie neither in a plane nor in a volume.
+    """
+    if not isinstance(labels, AxesArray) and not is_layer(labels):
+        labels = checked_labels(finest(labels))
+    source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
+    ground = array_of(source, None)
+    if ground.axes not in GROUNDS:
+        raise InputError(
+            f"labels to be painted lie in a plane or a volume, got axes {' '.join(ground.axes)}; "
+            "choose one point in time, or name the axes of the layer"
+        )
+    return ground
 
 
 def placed_ground(shape: tuple[int, ...], *, scale: Scale | None, units: Units | None) -> AxesArray:
