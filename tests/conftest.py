@@ -193,7 +193,7 @@ def denoising() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def painting() -> ModuleType:
-    """The module ``painter_models``: images of disks, and small models that paint."""
+    """The module ``painter_models``: disks, their photographs, and small models that paint."""
     return _module("painter_models")
 
 

@@ -105,7 +105,7 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
     plugins = set(_titles(window.plugins_menu))
     assert {
         ("Medai", f"{name} (Medai)")
-        for name in ("Segment", "Detect", "Denoise", "Measure", "Models")
+        for name in ("Segment", "Detect", "Denoise", "Synthesize", "Measure", "Models")
     } <= plugins
     layers = set(_titles(window.layers_menu))
     assert {
@@ -114,6 +114,7 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
         ("Filter", "Denoise (Medai)"),
         ("Measure", "Measure (Medai)"),
     } <= layers
+    assert ("New Layer", "Synthesize (Medai)") in set(_titles(window.file_menu))
     samples = {titles[-1] for titles in _titles(window.file_menu) if "Medai" in titles}
     assert samples == {
         "Blood smear",
@@ -126,16 +127,19 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
 
 
 @pytest.mark.screen
+@pytest.mark.parametrize(
+    ("name", "menu"), [("Segment (Medai)", "layers_menu"), ("Synthesize (Medai)", "file_menu")]
+)
 def test_both_menus_show_and_hide_the_same_dock(
-    make_napari_viewer: Callable[..., Any], qtbot: Any
+    make_napari_viewer: Callable[..., Any], qtbot: Any, name: str, menu: str
 ) -> None:
     window = make_napari_viewer(show=True).window
-    _action(window.layers_menu, "Segment (Medai)").trigger()
-    widget = window.dock_widgets["Segment (Medai)"]
+    _action(getattr(window, menu), name).trigger()
+    widget = window.dock_widgets[name]
     qtbot.waitUntil(widget.isVisible)
-    _action(window.plugins_menu, "Segment (Medai)").trigger()
+    _action(window.plugins_menu, name).trigger()
     qtbot.waitUntil(lambda: not widget.isVisible())
-    assert list(window.dock_widgets) == ["Segment (Medai)"]
+    assert list(window.dock_widgets) == [name]
 
 
 @pytest.mark.screen

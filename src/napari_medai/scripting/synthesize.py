@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from napari_medai.tasks.synthesize import Kind
 
 
+GROUNDS = ("YX", "ZYX", "QYX", "IYX")
+"""The axes of labels to be painted; Q and I are what files of pages without a word say."""
+
+
 def synthesize(
     model: str | Path | Model,
     *,
@@ -86,7 +90,11 @@ def synthesize(
     for number, one in enumerate(made):
         for note in one.notes:
             warnings.warn(f"image {number}: {note}" if len(made) > 1 else note, stacklevel=2)
-    return synthetic_layers(made, on=labels if is_layer(labels) else None)
+    return synthetic_layers(
+        made,
+        on=labels if is_layer(labels) else None,
+        style=style.name if is_layer(style) else "",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +130,7 @@ def order_of(
         kind = kind_of(name, style=style_of(style))
         edges = checked_shape(shape_wanted(shape, ndim), least=kind.least)
         return Order(kind, placed_ground(edges, scale=scale, units=units))
-    if not isinstance(labels, AxesArray) and not is_layer(labels):
-        labels = checked_labels(finest(labels))
-    source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
-    ground = array_of(source, None)
+    ground = labelled_ground(labels, scale=scale, units=units)
     kind = kind_of(name, labels=checked_labels(ground.data), style=style_of(style))
     if shape is not None and tuple(shape) != ground.shape:
         raise InputError(
@@ -147,6 +152,26 @@ def style_of(style: Any) -> Style | None:
     if style is None:
         return None
     return measured_style(array_of(source_of(style, axes=None), None))
+
+
+def labelled_ground(labels: Any, *, scale: Scale | None, units: Units | None) -> AxesArray:
+    """Labels that are to be painted, of a layer or an array.
+
+    Raises
+    ------
+    InputError
+        If they lie neither in a plane nor in a volume.
+    """
+    if not isinstance(labels, AxesArray) and not is_layer(labels):
+        labels = checked_labels(finest(labels))
+    source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
+    ground = array_of(source, None)
+    if ground.axes not in GROUNDS:
+        raise InputError(
+            f"labels to be painted lie in a plane or a volume, got axes {' '.join(ground.axes)}; "
+            "choose one point in time, or name the axes of the layer"
+        )
+    return ground
 
 
 def placed_ground(shape: tuple[int, ...], *, scale: Scale | None, units: Units | None) -> AxesArray:

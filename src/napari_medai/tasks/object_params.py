@@ -9,6 +9,9 @@ from napari_medai.core.fields import settle
 from napari_medai.core.seeds import LARGEST_SEED
 from napari_medai.tasks.computing import Device, Tile
 
+LAYOUT = ("count", "density", "size")
+"""Parameters that place objects: they mean nothing where labels are given."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectParams:

@@ -22,10 +22,11 @@ MOST_PIXELS = 2**24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Style:
-    """The look of an image to be followed, and its dtype."""
+    """The look of an image with these axes to be followed, and its dtype."""
 
     look: Look
     dtype: np.dtype[Any]
+    axes: str
 
 
 def measured_style(image: AxesArray, labels: np.ndarray | None = None) -> Style:
@@ -49,7 +50,7 @@ def measured_style(image: AxesArray, labels: np.ndarray | None = None) -> Style:
     found = _bright(values) if labels is None else labels[_middle(image.shape)]
     look, _ = measured_look(values, found)
     kind = values.dtype if values.dtype.kind in "iu" else np.dtype(np.float32)
-    return Style(look, kind)
+    return Style(look, kind, image.axes)
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:

@@ -83,12 +83,12 @@ def objects_steps(
     Raises
     ------
     InputError
-        If shape or labels do not suit the model.
+        If shape, labels or style do not suit the model.
     """
     began = time.perf_counter()
     edges = checked_shape(shape, least=LEAST)
     axes = SPACE[-len(edges) :]
-    _check_axes(model, axes)
+    _check_axes(model, axes, style)
     known = Knowledge.of(model)
     laying, looking, painting = image_generators(params.seed, number, parts=3)
     yield Step(0, 100, "placing objects")
@@ -113,6 +113,7 @@ def objects_steps(
         net.close()
     whole = scene.numbers[scene.labels].astype(np.int32)
     image = AxesArray(values, axes, dict(spacing or {}), dict(units or {}))
+    given = {"labels": labels, "style": style}
     record = run_record(
         "synthesize",
         model,
@@ -122,6 +123,7 @@ def objects_steps(
         seconds=time.perf_counter() - began,
         found={"objects": len(scene.numbers) - 1, "look": scene.look.as_dict()},
     )
+    record["given"] = [name for name, value in given.items() if value is not None]
     return Synthetic(
         image=image,
         labels=whole,
@@ -160,12 +162,17 @@ def checked_labels(labels: Any) -> np.ndarray:
     return values.astype(np.int64, copy=False)
 
 
-def _check_axes(model: Model, axes: str) -> None:
+def _check_axes(model: Model, axes: str, style: Style | None) -> None:
     space = model.axes.replace("C", "")
     if axes != space:
         raise InputError(
             f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the shape "
             f"or the labels have {len(axes)}; give {len(space)}"
+        )
+    if style is not None and style.axes != space:
+        raise InputError(
+            f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the style "
+            f"has {len(style.axes)} ({' '.join(style.axes)}); choose an image of {len(space)} axes"
         )
 
 

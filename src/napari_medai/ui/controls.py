@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QFrame,
@@ -91,14 +91,28 @@ class RunControls(QWidget):
         show_error(sentence)
 
 
+class _Scrolled(QScrollArea):
+    """As wide as its widget needs, also when rows are shown or hidden."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        # Qt lets a scroll area look at what its widget gets.
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.keep_width()
+        return bool(super().eventFilter(watched, event))
+
+    def keep_width(self) -> None:
+        inside, bar = self.widget(), self.verticalScrollBar()
+        room = 0 if bar is None else bar.sizeHint().width()
+        if inside is not None:
+            self.setMinimumWidth(inside.minimumSizeHint().width() + room)
+
+
 def scrolled(inside: QWidget) -> QScrollArea:
     """A widget that may be higher than its dock."""
-    area = QScrollArea()
+    area = _Scrolled()
     area.setWidget(inside)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    bar = area.verticalScrollBar()
-    room = 0 if bar is None else bar.sizeHint().width()
-    area.setMinimumWidth(inside.minimumSizeHint().width() + room)
+    area.keep_width()
     return area

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from napari_medai.core.axes import AxesArray
 from napari_medai.core.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_medai.core.noise import CameraNoise
     from napari_medai.models.package import Model
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from napari_medai.tasks.segment import SegmentParams
     from napari_medai.tasks.segmentation import Segmentation
     from napari_medai.tasks.self_supervised import Learned
+    from napari_medai.tasks.synthesize import Kind
+    from napari_medai.tasks.synthetic import Synthetic
+    from napari_medai.tasks.synthetic_preview import Trial
 
 
 def segmentation_models() -> list[Model]:
@@ -218,3 +221,72 @@ def self_check(result: Restoration, image: AxesArray) -> str:
     from napari_medai.tasks import self_check as check
 
     return check.self_check(result, image)
+
+
+def synthesis_models() -> list[Model]:
+    """The models that paint images, shipped ones first."""
+    from napari_medai.models.registry import list_models
+
+    return list(list_models("synthesize"))
+
+
+def grown_kind() -> Kind:
+    """What is synthesized without a model."""
+    from napari_medai.tasks.synthesize import GROWN
+
+    return GROWN
+
+
+def synthesis_kind(model: Model | None) -> Kind:
+    """What a model synthesizes, or what needs none."""
+    from napari_medai.tasks.synthesize import painted_by
+
+    return grown_kind() if model is None else painted_by(model)
+
+
+def usual_shape(ndim: int) -> tuple[int, ...]:
+    """The shape of what is synthesized where none is said."""
+    from napari_medai.tasks.synthetic import SHAPES
+
+    return SHAPES[ndim]
+
+
+def layout_params() -> tuple[str, ...]:
+    """The parameters of synthesizing that mean nothing where labels are given."""
+    from napari_medai.tasks.object_params import LAYOUT
+
+    return LAYOUT
+
+
+def trial_of(
+    kind: Kind, shape: Sequence[int], params: Any, labels: AxesArray | None = None
+) -> Trial:
+    """What a preview of synthetic images makes; called in a thread."""
+    from napari_medai.tasks import synthetic_preview
+
+    return synthetic_preview.trial_of(kind, shape, params, labels=labels)
+
+
+def synthesize_steps(
+    model: Model | None, params: Any, *, shape: tuple[int, ...] | None, **given: Any
+) -> Steps[list[Synthetic]]:
+    """Make images and their truth; called in a thread.
+
+    ``given`` are labels, style, scale and units, as a script gives them.
+    """
+    from napari_medai.ui.preload import smooth_imports
+
+    with smooth_imports():
+        if model is not None:
+            import napari_medai.nn.runner  # noqa: F401  (the task will want it)
+        from napari_medai.scripting.synthesize import order_of
+        from napari_medai.tasks.synthesize import synthesize_steps as steps
+
+    name = grown_kind().name if model is None else model
+    order = order_of(name, shape=shape, ndim=None, **given)
+    ground = order.ground
+    return (
+        yield from steps(
+            order.kind, ground.shape, params, spacing=ground.spacing, units=ground.units
+        )
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medai.core.axes import CHANNEL
 from napari_medai.core.errors import InputError
+from napari_medai.tasks.object_params import LAYOUT
 from napari_medai.ui.layers import model_name
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ import napari
 import napari_medai as medai
 
 viewer = napari.current_viewer() or napari.Viewer()
-layers = medai.synthesize(
+{given}layers = medai.synthesize(
 {arguments})
 for layer in layers:
     viewer.add_layer(layer)
@@ -39,6 +40,8 @@ if {layer!r} not in viewer.layers:
     viewer.open({path!r})
 """
 ARRAY = "...  # it was an array: put it here"
+GIVEN = {"labels": "layer", "style": "style"}
+"""What synthesize may be given, and where a record has the name of its layer."""
 SYNTHESIZE = "synthesize"
 RESULTS = {"segment": "labels", "detect": "boxes", "denoise": "clean"}
 
@@ -59,10 +62,10 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
             f"layer {getattr(source, 'name', '')!r} has no record of how it was made; "
             "choose a layer that napari-medai made"
         )
-    if record.get("task") == SYNTHESIZE:
-        return SYNTHETIC.format(arguments=_listed(_made_of(record)))
     origin = record.get("source")
     origin = origin if isinstance(origin, Mapping) else {}
+    if record.get("task") == SYNTHESIZE:
+        return _synthetic(record, origin, path)
     task = str(record.get("task", "segment"))
     if task not in RESULTS:
         raise InputError(
@@ -71,8 +74,8 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
         )
     layer = str(origin.get("layer", ""))
     return TEMPLATE.format(
-        opened=OPENED.format(layer=layer, path=path) if path and layer else "",
-        image=f"viewer.layers[{layer!r}]" if layer else ARRAY,
+        opened=_opened(layer, path),
+        image=_taken(layer),
         result=RESULTS[task],
         task=task,
         arguments=_arguments(record, origin),
@@ -110,8 +113,30 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     return _listed(lines)
 
 
+def _opened(layer: str, path: str | None) -> str:
+    return OPENED.format(layer=layer, path=path) if path and layer else ""
+
+
+def _taken(layer: str) -> str:
+    return f"viewer.layers[{layer!r}]" if layer else ARRAY
+
+
+def _synthetic(record: Mapping[str, Any], origin: Mapping[str, Any], path: str | None) -> str:
+    """The script for what a record of synthesize tells of."""
+    given = [word for word in GIVEN if word in record.get("given", ())]
+    named = {word: str(origin.get(GIVEN[word], "")) for word in given}
+    lines = [f"{word} = {_taken(layer)}\n" for word, layer in named.items()]
+    lines.insert(0, _opened(named.get("labels", ""), path))
+    said = _made_of(record)
+    if "labels" in named:  # they say what lies where; a layer, how large it is, too
+        told = ("shape", *LAYOUT, *(("scale", "units") if named["labels"] else ()))
+        said = {name: value for name, value in said.items() if name not in told}
+    words = {"model": repr(model_name(record)), **{word: word for word in given}}
+    return SYNTHETIC.format(given="".join(lines), arguments=_listed(words | said))
+
+
 def _made_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """The keyword arguments that synthesize what a record tells of."""
+    """The parameters that synthesize what a record tells of."""
     given = {**parameters(record)}
     given["shape"] = tuple(given["shape"])
     if not given.get("count", 1):
@@ -121,7 +146,7 @@ def _made_of(record: Mapping[str, Any]) -> dict[str, str]:
         if by_axis:
             alike = len({*by_axis.values()}) == 1 and len(by_axis) == len(given["shape"])
             given[word] = next(iter(by_axis.values())) if alike else dict(by_axis)
-    return {"model": repr(model_name(record)), **{name: repr(v) for name, v in given.items()}}
+    return {name: repr(value) for name, value in given.items()}
 
 
 def _listed(lines: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -56,7 +57,7 @@ class LayerPicker(QComboBox):
     def __init__(
         self,
         viewer: ViewerModel,
-        kind: type,
+        kind: type | UnionType,
         *,
         empty: str = "",
         none: str = "",

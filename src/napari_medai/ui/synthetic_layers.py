@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from napari_medai.core.intensity import intensity_range
 from napari_medai.core.vessel_features import vessel_features
 from napari_medai.tasks.synthetic import Synthetic
-from napari_medai.ui.layers import PIXEL, model_name, place_of, placed_record
+from napari_medai.ui.layers import PIXEL, Place, model_name, place_of, placed_record
 
 if TYPE_CHECKING:
     from napari.layers import Layer, Vectors
@@ -22,10 +22,13 @@ STACK = "n"
 Table = Mapping[str, np.ndarray]
 
 
-def synthetic_layers(made: Sequence[Synthetic], *, on: Layer | None = None) -> list[Layer]:
+def synthetic_layers(
+    made: Sequence[Synthetic], *, on: Layer | Place | None = None, style: str = ""
+) -> list[Layer]:
     """Images and their labels: an Image and a Labels layer; of vessels a Vectors layer as well.
 
-    What was painted onto the labels of a layer lies ``on`` it.
+    What was painted onto the labels of a layer lies ``on`` it; ``style`` is the name of the layer
+    whose look was followed.
 
     Several lie along a first axis ``n``. Then each label has a number of its own in all of them,
     and features tell the ``n``. Centre lines have a vector a segment, coloured by its radius.
@@ -34,6 +37,7 @@ def synthetic_layers(made: Sequence[Synthetic], *, on: Layer | None = None) -> l
 
     first = made[0].record
     place = _placed(made) if on is None else _placed_on(on, made)
+    place["metadata"] = {"medai": _record(made, on=on, style=style)}
     name = model_name(first)
     images = _stacked([np.asarray(one.image.data) for one in made])
     bright = intensity_range(images)
@@ -140,21 +144,19 @@ def _frame(columns: Table) -> Any:
 
 
 def _placed(made: Sequence[Synthetic]) -> dict[str, Any]:
-    """Place and record of a layer of all."""
+    """Where a layer of all lies."""
     image, several = made[0].image, len(made) > 1
     return {
         "scale": [1.0] * several + [image.step(axis) for axis in image.axes],
         "units": [PIXEL] * several + [image.units.get(axis, PIXEL) for axis in image.axes],
         "axis_labels": [STACK] * several + list(image.axes.lower()),
-        "metadata": {"medai": _record(made)},
     }
 
 
-def _placed_on(layer: Layer, made: Sequence[Synthetic]) -> dict[str, Any]:
-    """The same, where a layer lies."""
+def _placed_on(on: Layer | Place, made: Sequence[Synthetic]) -> dict[str, Any]:
+    """The same, where another layer lies."""
     image = made[0].image
-    place = place_of(layer, axes=None, window=None)
-    given = place.arguments(image.axes)
+    given = _place(on).arguments(image.axes)
     if len(made) > 1:
         given = {
             "scale": [1.0, *given["scale"]],
@@ -163,12 +165,19 @@ def _placed_on(layer: Layer, made: Sequence[Synthetic]) -> dict[str, Any]:
             "units": (PIXEL, *given["units"]),
             "axis_labels": (STACK, *(given["axis_labels"] or image.axes.lower())),
         }
-    record = placed_record(_record(made), place)
-    return {**given, "metadata": {"medai": record}}
+    return given
 
 
-def _record(made: Sequence[Synthetic]) -> dict[str, Any]:
+def _place(on: Layer | Place) -> Place:
+    return on if isinstance(on, Place) else place_of(on)
+
+
+def _record(made: Sequence[Synthetic], *, on: Layer | Place | None, style: str) -> dict[str, Any]:
     record = dict(made[0].record)
+    if style:
+        record["source"] = {"style": style}
+    if on is not None:
+        record = placed_record(record, _place(on))
     if len(made) == 1:
         return record
     record["found"] = {"images": [dict(one.record["found"]) for one in made]}
