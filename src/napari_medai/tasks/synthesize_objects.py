@@ -14,6 +14,8 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.label_maps import REACH
 from napari_medai.core.layouts import drawn_layout
 from napari_medai.core.looks import OBJECT_TRAITS, Look
+from napari_medai.core.neighbours import ball_diameter
+from napari_medai.core.objects import numbered
 from napari_medai.core.paint_maps import given_maps, noise_maps
 from napari_medai.core.predict import predict
 from napari_medai.core.quantiles import drawn_values
@@ -32,9 +34,15 @@ if TYPE_CHECKING:
 
 LEAST = 32
 """Pixels that each edge of an image has at least."""
-TILE = {2: 512, 3: 64}
+TILE = {2: 512, 3: 96}
+"""Smaller ones in 3D would mostly paint their margins."""
 ALIKE = 12
-"""Looks whose objects are nearest in size to given ones, of which one is chosen."""
+"""Looks whose objects are nearest in size to given ones, of which one is chosen.
+
+Of few looks it is a quarter of them.
+"""
+LARGEST = int(np.iinfo(np.int32).max)
+"""The highest number that a label may have."""
 PER = 10_000
 """Pixels to which `ObjectParams.density` counts objects."""
 
@@ -83,19 +91,19 @@ def objects_steps(
     Raises
     ------
     InputError
-        If shape or labels do not suit the model.
+        If shape, labels or style do not suit the model.
     """
     began = time.perf_counter()
     edges = checked_shape(shape, least=LEAST)
     axes = SPACE[-len(edges) :]
-    _check_axes(model, axes)
+    _check_axes(model, axes, style)
     known = Knowledge.of(model)
     laying, looking, painting = image_generators(params.seed, number, parts=3)
     yield Step(0, 100, "placing objects")
     if labels is None:
         scene = _drawn(known, edges, params, laying)
     else:
-        scene = _given(known, labels, edges, laying)
+        scene = _given(known, labels, edges, params, laying)
     if style is not None:
         scene = replace(scene, look=style.look, dtype=style.dtype)
     yield Step(20, 100, f"painting {digits(len(scene.numbers) - 1)} objects")
@@ -122,6 +130,8 @@ def objects_steps(
         seconds=time.perf_counter() - began,
         found={"objects": len(scene.numbers) - 1, "look": scene.look.as_dict()},
     )
+    given = {"labels": labels, "style": style}
+    record["given"] = [name for name, value in given.items() if value is not None]
     return Synthetic(
         image=image,
         labels=whole,
@@ -157,21 +167,35 @@ def checked_labels(labels: Any) -> np.ndarray:
             f"labels must be 0 (background) or more, got {values.min()}; number the objects from "
             "1 on"
         )
-    return values.astype(np.int64, copy=False)
+    if values.max() > LARGEST:
+        raise InputError(
+            f"labels must be {LARGEST} or less, got {values.max()}; number the objects from 1 on"
+        )
+    return values
 
 
-def _check_axes(model: Model, axes: str) -> None:
+def _check_axes(model: Model, axes: str, style: Style | None) -> None:
     space = model.axes.replace("C", "")
     if axes != space:
         raise InputError(
             f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the shape "
             f"or the labels have {len(axes)}; give {len(space)}"
         )
+    if style is not None and style.ndim not in (0, len(space)):
+        raise InputError(
+            f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the style "
+            f"image has {style.ndim}; choose one of {len(space)}"
+        )
 
 
 def _drawn(
     known: Knowledge, edges: tuple[int, ...], params: ObjectParams, rng: np.random.Generator
 ) -> Scene:
+    if params.count and params.density:
+        raise InputError(
+            f"a count of {params.count} and a density of {params.density:g} were given; give one "
+            "of them"
+        )
     layout = drawn_layout(
         known.layouts,
         edges,
@@ -186,7 +210,11 @@ def _drawn(
 
 
 def _given(
-    known: Knowledge, labels: np.ndarray, edges: tuple[int, ...], rng: np.random.Generator
+    known: Knowledge,
+    labels: np.ndarray,
+    edges: tuple[int, ...],
+    params: ObjectParams,
+    rng: np.random.Generator,
 ) -> Scene:
     """Given objects, in the look of an image whose objects are about as large."""
     if labels.shape != edges:
@@ -194,15 +222,23 @@ def _given(
             f"the labels have the shape {labels.shape}, but {edges} was asked for; leave the "
             "shape out"
         )
-    values = checked_labels(labels)
-    numbers, places = np.unique(np.append(values, 0), return_inverse=True)
-    places = places[:-1].reshape(values.shape).astype(np.int32)
+    numbers, places = numbered(checked_labels(labels))
     sizes = np.bincount(places.ravel())[1:]
-    diameter = float(np.median(sizes)) ** (1 / len(edges))
+    diameter = float(ball_diameter(np.median(sizes), len(edges)))
     away = [abs(np.log(look.diameter / diameter)) for look in known.looks]
-    near = np.argsort(away, kind="stable")[:ALIKE]
+    near = np.argsort(away, kind="stable")[: min(ALIKE, -(-len(away) // 4))]
     look = known.looks[int(near[rng.integers(len(near))])]
-    return Scene(places, look, known.dtype, numbers)
+    return Scene(places, look, known.dtype, np.append(0, numbers), _idle(params))
+
+
+def _idle(params: ObjectParams) -> tuple[str, ...]:
+    """What was asked for of objects that are given."""
+    names = [name for name in ("count", "density", "size") if getattr(params, name)]
+    if not names:
+        return ()
+    means, is_left = ("means", "is") if len(names) == 1 else ("mean", "are")
+    told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return (f"{told} {means} nothing where labels are given and {is_left} left out",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,11 +289,16 @@ class _Canvas:
 def _values(painted: np.ndarray, look: Look, dtype: np.dtype[Any]) -> np.ndarray:
     """A painting in the values of the look's window, within those that the dtype has."""
     low, high = look.window
-    values = painted * np.float32(high - low) + np.float32(low)
+    # float32 has no room for whole numbers of more than 24 bits
+    fine = np.float64 if dtype.kind in "iu" and dtype.itemsize > 2 else np.float32
+    values = painted * fine(high - low) + fine(low)
     if dtype.kind not in "iu":
         return values.astype(dtype)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    most = fine(limits.max)
+    if int(most) > limits.max:  # rounded up, for want of digits
+        most = np.nextafter(most, fine(0))
+    return np.clip(np.rint(values), fine(limits.min), most).astype(dtype)
 
 
 def _features(scene: Scene, image: AxesArray) -> dict[str, np.ndarray]:

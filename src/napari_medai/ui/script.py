@@ -29,7 +29,7 @@ import napari
 import napari_medai as medai
 
 viewer = napari.current_viewer() or napari.Viewer()
-layers = medai.synthesize(
+{given}layers = medai.synthesize(
 {arguments})
 for layer in layers:
     viewer.add_layer(layer)
@@ -39,6 +39,7 @@ if {layer!r} not in viewer.layers:
     viewer.open({path!r})
 """
 ARRAY = "...  # it was an array: put it here"
+STYLE = "...  # the image whose look is followed: put it here"
 SYNTHESIZE = "synthesize"
 RESULTS = {"segment": "labels", "detect": "boxes", "denoise": "clean"}
 
@@ -60,7 +61,8 @@ def script(source: Layer | Mapping[str, Any], *, path: str | None = None) -> str
             "choose a layer that napari-medai made"
         )
     if record.get("task") == SYNTHESIZE:
-        return SYNTHETIC.format(arguments=_listed(_made_of(record)))
+        given = "".join(f"{name} = {value}\n" for name, value in _given_to(record).items())
+        return SYNTHETIC.format(given=given, arguments=_listed(_made_of(record)))
     origin = record.get("source")
     origin = origin if isinstance(origin, Mapping) else {}
     task = str(record.get("task", "segment"))
@@ -110,18 +112,33 @@ def _arguments(record: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     return _listed(lines)
 
 
+def _given_to(record: Mapping[str, Any]) -> dict[str, str]:
+    """What was painted: its labels, on which the result lies, and its style."""
+    given = dict.fromkeys(record.get("given", ()), ARRAY)
+    layer = (record.get("source") or {}).get("layer")
+    if "labels" in given and layer:
+        given["labels"] = f"viewer.layers[{str(layer)!r}]"
+    if "style" in given:
+        given["style"] = STYLE
+    return given
+
+
 def _made_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The keyword arguments that synthesize what a record tells of."""
     given = {**parameters(record)}
     given["shape"] = tuple(given["shape"])
     if not given.get("count", 1):
         del given["count"]  # as many as the model is used to
-    image = record.get("image", {})
+    image = {} if record.get("source") else record.get("image", {})  # layers have their own
     for word, by_axis in (("scale", image.get("spacing")), ("units", image.get("units"))):
         if by_axis:
             alike = len({*by_axis.values()}) == 1 and len(by_axis) == len(given["shape"])
             given[word] = next(iter(by_axis.values())) if alike else dict(by_axis)
-    return {"model": repr(model_name(record)), **{name: repr(v) for name, v in given.items()}}
+    return {
+        "model": repr(model_name(record)),
+        **{name: name for name in _given_to(record)},
+        **{name: repr(value) for name, value in given.items()},
+    }
 
 
 def _listed(lines: Mapping[str, str]) -> str:
