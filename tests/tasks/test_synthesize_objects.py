@@ -15,8 +15,8 @@ from napari_medai.core.looks import TRAITS
 from napari_medai.core.paint_maps import CHANNELS, GIVEN
 from napari_medai.core.steps import finished
 from napari_medai.models.model import Model
-from napari_medai.tasks import synthesize_objects
 from napari_medai.tasks.object_params import ObjectParams
+from napari_medai.tasks.painter_canvas import Canvas, painted_values
 from napari_medai.tasks.painter_models import Knowledge
 from napari_medai.tasks.styles import Style, measured_style
 from napari_medai.tasks.synthesize import painted_by, synthesize_steps
@@ -49,14 +49,14 @@ def same(one: Synthetic, other: Synthetic) -> bool:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
     """The maps that the painter was given, whole, by name."""
     told: list[dict[str, np.ndarray]] = []
-    read = synthesize_objects._Canvas.read
+    read = Canvas.read
 
     def remembered(canvas: Any, window: Any) -> np.ndarray:
         maps = read(canvas, window)
         told.append(dict(zip(CHANNELS, maps, strict=True)))
         return maps
 
-    monkeypatch.setattr(synthesize_objects._Canvas, "read", remembered)
+    monkeypatch.setattr(Canvas, "read", remembered)
     return told
 
 
@@ -261,7 +261,7 @@ def test_values_stay_within_the_dtype(painters: Painters, painting: ModuleType) 
         limits = np.iinfo(name)
         look = replace(known.looks[0], window=(float(limits.min), float(limits.max)))
         painted = np.array([[-3, 0, 0.5, 1, 3]], np.float32)
-        found = synthesize_objects._values(painted, look, np.dtype(name))[0].tolist()
+        found = painted_values(painted, look, np.dtype(name))[0].tolist()
         assert found[0] == found[1] == limits.min
         assert found[3] == found[4] <= limits.max
         assert found[3] > 0.999 * limits.max

@@ -11,18 +11,15 @@ import numpy as np
 
 from napari_medai.core.axes import SPACE, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.label_maps import REACH
 from napari_medai.core.layouts import drawn_layout
-from napari_medai.core.looks import OBJECT_TRAITS, Look
+from napari_medai.core.looks import Look
 from napari_medai.core.neighbours import ball_diameter
 from napari_medai.core.objects import numbered
-from napari_medai.core.paint_maps import given_maps, noise_maps
 from napari_medai.core.predict import predict
-from napari_medai.core.quantiles import drawn_values
 from napari_medai.core.steps import Step, Steps, retold
-from napari_medai.core.tiling import Window
 from napari_medai.core.words import digits
 from napari_medai.tasks.object_params import ObjectParams
+from napari_medai.tasks.painter_canvas import Canvas, painted_values
 from napari_medai.tasks.painter_models import Knowledge
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.styles import Style
@@ -111,12 +108,12 @@ def objects_steps(
     try:
         work = predict(
             net,
-            _Canvas.of(scene, known, params.variation, looking, painting).read,
+            Canvas.of(scene, known, params.variation, looking, painting).read,
             edges,
             tile=params.tile or TILE[len(edges)],
         )
         scores, said, net = yield from retold(work, _share)
-        values = _values(np.asarray(net.kept(scores))[0], scene.look, scene.dtype)
+        values = painted_values(np.asarray(net.kept(scores))[0], scene.look, scene.dtype)
     finally:
         net.close()
     whole = scene.numbers[scene.labels].astype(np.int32)
@@ -239,66 +236,6 @@ def _idle(params: ObjectParams) -> tuple[str, ...]:
     means, is_left = ("means", "is") if len(names) == 1 else ("mean", "are")
     told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return (f"{told} {means} nothing where labels are given and {is_left} left out",)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Canvas:
-    """Gives a painter what it is to paint, window by window."""
-
-    labels: np.ndarray
-    objects: np.ndarray
-    traits: np.ndarray
-    noise: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        scene: Scene,
-        known: Knowledge,
-        variation: float,
-        looking: np.random.Generator,
-        painting: np.random.Generator,
-    ) -> _Canvas:
-        count = len(scene.numbers) - 1
-        images, objects = known.scales
-        traits = images.normal(scene.look.traits)
-        traits = traits + variation * looking.standard_normal(len(traits)).astype(np.float32)
-        drawn = [drawn_values(getattr(scene.look, name), count, looking) for name in OBJECT_TRAITS]
-        own = np.zeros((count + 1, len(OBJECT_TRAITS)))
-        own[1:] = np.stack(drawn, axis=1)
-        return cls(
-            scene.labels,
-            objects.normal(own),
-            np.clip(traits, -3, 3),
-            noise_maps(scene.labels.shape, painting),
-        )
-
-    def read(self, window: Window) -> np.ndarray:
-        """Maps (`CHANNELS`, \\*space) of a window, float32."""
-        around = tuple(
-            slice(max(0, part.start - REACH - 1), part.stop + REACH + 1) for part in window
-        )
-        inner = tuple(
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip(window, around, strict=True)
-        )
-        given = given_maps(self.labels[around], self.objects, self.traits)
-        return np.concatenate([given[(slice(None), *inner)], self.noise[(slice(None), *window)]])
-
-
-def _values(painted: np.ndarray, look: Look, dtype: np.dtype[Any]) -> np.ndarray:
-    """A painting in the values of the look's window, within those that the dtype has."""
-    low, high = look.window
-    # float32 has no room for whole numbers of more than 24 bits
-    fine = np.float64 if dtype.kind in "iu" and dtype.itemsize > 2 else np.float32
-    values = painted * fine(high - low) + fine(low)
-    if dtype.kind not in "iu":
-        return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    most = fine(limits.max)
-    if int(most) > limits.max:  # rounded up, for want of digits
-        most = np.nextafter(most, fine(0))
-    return np.clip(np.rint(values), fine(limits.min), most).astype(dtype)
 
 
 def _features(scene: Scene, image: AxesArray) -> dict[str, np.ndarray]:
