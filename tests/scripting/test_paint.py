@@ -101,6 +101,16 @@ def test_what_is_painted_lies_on_its_labels(
         medai.synthesize(painters[2], labels=drawn, scale=2)
 
 
+def test_large_numbers_have_room_in_a_stack(painters: Painters) -> None:
+    drawn = np.zeros((40, 40), np.int32)
+    drawn[5:20, 5:20] = 2_000_000_000
+    _, labels = medai.synthesize(painters[2], labels=drawn, images=2)
+    assert np.unique(labels.data).tolist() == [0, 2_000_000_000, 4_000_000_000]
+    assert labels.features["index"].tolist() == [2_000_000_000, 4_000_000_000]
+    _, one = medai.synthesize(painters[2], labels=drawn)
+    assert one.data.dtype == np.int32
+
+
 def test_a_style_is_followed(painters: Painters, painting: ModuleType, disks: np.ndarray) -> None:
     photograph = painting.photograph(disks).astype(np.uint16) * 7 + 400
     plain, _ = medai.synthesize(painters[2], labels=disks)
