@@ -193,8 +193,15 @@ def denoising() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def painting() -> ModuleType:
-    """The module ``painter_models``: disks, their photographs, and small models that paint."""
+    """The module ``painter_models``: pictures of disks, and small models that paint objects."""
     return _module("painter_models")
+
+
+@pytest.fixture(scope="session")
+def painters(painting: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+    """A model that paints planes, and one that paints volumes."""
+    folder = tmp_path_factory.mktemp("painters")
+    return {ndim: painting.painter(folder, name=f"dots-{ndim}d", ndim=ndim) for ndim in (2, 3)}
 
 
 def _module(name: str) -> ModuleType:

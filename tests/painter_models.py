@@ -60,12 +60,15 @@ def painter(folder: Path, *, name: str = "dots", ndim: int = 2, **config: object
     spec = painter_spec(
         name,
         ndim,
-        description="Dots in 2D, for tests.",
+        description=f"Dots in {ndim}D, for tests.",
         config={**knowledge(ndim).as_config(), **config},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         net = built_net(*spec.architecture)
         torch.nn.init.normal_(net.get_parameter("head.weight"), std=0.1)
+        torch.nn.init.constant_(net.get_parameter("head.bias"), 0.5)
     state = {key: value.clone() for key, value in net.state_dict().items()}
-    return package_painter(folder / name, spec, Trained(state=state), recipe={"steps": 0})
+    best = {"score": -0.5, "variety": 0.9}
+    trained = Trained(state=state, best=best)
+    return package_painter(folder / name, spec, trained, recipe={"steps": 0})

@@ -114,8 +114,15 @@ def test_a_seed_gives_the_same_image_again_and_another_gives_another() -> None:
 def test_of_many_images_one_is_chosen() -> None:
     few, many = replace(PLANE, density=1e-4), replace(PLANE, density=2e-3)
     both = LayoutStatistics((few, many))
-    counts = {drawn_layout(both, (200, 200), seed=seed).count for seed in range(12)}
-    assert counts == {4, 80}
+    drawn = [drawn_layout(both, (200, 200), seed=seed) for seed in range(12)]
+    assert {(layout.model, layout.count) for layout in drawn} == {(0, 4), (1, 80)}
+
+
+def test_which_one_was_chosen_counts_those_that_do_not_fit() -> None:
+    large = replace(PLANE, diameters=tuple(50 * d for d in PLANE.diameters))
+    drawn = drawn_layout(LayoutStatistics((large, large, PLANE)), (60, 60), seed=0)
+    assert drawn.model == 2
+    assert drawn.wanted.diameters == PLANE.diameters
 
 
 def test_more_than_fit_are_left_out_and_that_is_said() -> None:

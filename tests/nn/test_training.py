@@ -211,3 +211,52 @@ def test_without_anything_better_patience_ends_it() -> None:
     trained = finished(done.steps())
     assert trained.best["step"] == 6
     assert trained.steps == 12, "two checks after the best one"
+
+
+class Adviser(Brighter):
+    """One that learns beside the net: how much it asks for rises with each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0.0
+
+    def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        self.asked += 0.25
+        parts = super().loss(outputs, targets)
+        own = {name: part * self.asked for name, part in parts.items()}
+        return {**own, "asked": torch.tensor(self.asked)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"asked": self.asked}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.asked = state["asked"]
+
+
+def test_what_an_objective_learned_is_resumed_as_well(tmp_path: Path) -> None:
+    path, whole = tmp_path / "checkpoint.pt", finished(run(objective=Adviser()).steps())
+    steps = run(objective=Adviser(), checkpoint=path).steps()
+    for _ in range(7):
+        next(steps)
+    steps.close()
+    adviser = Adviser()
+    again = run(objective=adviser, checkpoint=path, seed=77)
+    assert (again.trained.steps, adviser.asked) == (6, 1.5)
+    assert_same(finished(again.steps()), whole)
+
+
+def test_parts_of_the_loss_are_told_and_those_without_a_gradient_are_no_loss() -> None:
+    told: list[Any] = []
+    finished(run(objective=Adviser()).steps(), told.append)
+    for number, step in enumerate(told, 1):
+        values = step.values
+        assert values["asked"] == 0.25 * number
+        assert values["loss"] == pytest.approx(values["half"] + values["other half"], rel=1e-6)
+
+
+def test_momentum_is_the_schedules() -> None:
+    quick = run(schedule(momentum=0.5))
+    assert quick.optimiser.param_groups[0]["betas"] == (0.5, 0.999)
+    usual, other = (finished(run(schedule(**m)).steps()) for m in ({}, {"momentum": 0.5}))
+    assert_same(usual, finished(run(schedule(momentum=0.9)).steps()))
+    assert any((value != other.state[name]).any() for name, value in usual.state.items())

@@ -163,10 +163,10 @@ def test_models_that_are_installed_later_can_be_chosen(
 ) -> None:
     widget = make()
     combo = widget.models.combo
-    assert [combo.itemText(n) for n in range(combo.count())] == ["dots", "vessels"]
+    assert [combo.itemText(n) for n in range(combo.count())] == ["dots", "nuclei-gan", "vessels"]
     shutil.copytree(packages / "balls", models / "balls")
     widget.models.refresh()
-    assert [combo.itemText(n) for n in range(combo.count())] == ["balls", "dots", "vessels"]
+    assert [combo.itemText(n) for n in range(combo.count())] == ["balls", "dots", "nuclei-gan", "vessels"]
     assert combo.currentText() == "dots"
     widget.models.choose("balls")
     boxes = widget.rows.edges.boxes
@@ -480,7 +480,7 @@ def test_labels_without_an_object_are_an_error_in_one_sentence(
         ((40, 64, 64), "zyx", "paints images of 2 axes"),
         ((40, 64, 64), "tyx", "got axes T Y X; choose one point in time"),
         ((2, 3, 64, 64), "tzyx", "got axes T Z Y X; choose one point in time"),
-        ((20, 64), "yx", r"2 or 3 whole numbers of 32 or more, got (20, 64)"),
+        ((20, 64), "yx", "32 pixels or more along each axis, got the shape (20, 64)"),
     ],
 )
 def test_labels_that_do_not_fit_are_told(

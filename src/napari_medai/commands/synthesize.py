@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -55,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models = parser.add_subparsers(dest="model", metavar="MODEL", required=True)
     for name, kind in kinds().items():
         about = f"make {kind.about}"
-        one = models.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        one = models.add_parser(
+            name,
+            aliases=[] if kind.model is None or kind.model.name == name else [kind.model.name],
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+        )
         _add_options(one, name, kind)
 
 
@@ -124,7 +130,7 @@ def run(parsed: argparse.Namespace) -> int:
         options={
             "scale": parsed.scale,
             "units": parsed.units,
-            **{name: path.name for name, path in files.items() if path is not None},
+            **{name: _told_file(path) for name, path in files.items() if path is not None},
         },
         overwrite=parsed.overwrite,
     )
@@ -141,8 +147,15 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _pixels(path: Path) -> AxesArray:
-    images = read_image(path.expanduser())
-    return images[0].image
+    """Of the first image in a file."""
+    return read_image(path.expanduser())[0].image
+
+
+def _told_file(path: Path) -> dict[str, str]:
+    """What must be the same for an image to be the one that is asked for."""
+    with path.expanduser().open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "sha256": digest}
 
 
 def _is_done(outputs: Outputs, order: Order, number: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.quantiles import quantiles_of
+from napari_medai.core.quantiles import LEVELS, quantiles_of
 
 LOW, HIGH = 1.0, 99.8
 """Percentiles that are 0 and 1 where values are compared between images."""
@@ -24,7 +24,8 @@ _NEAR = 3
 _FAINT = 0.02
 """Contrast below which texture is not told."""
 _TO_SIGMA = 1.4826
-_DIGITS = 5
+_DIGITS = 7
+"""Significant ones: a window may be of millionths, or of millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Look:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain lists and numbers, for a file."""
-        told = {name: round(float(getattr(self, name)), _DIGITS) for name in (*TRAITS, "diameter")}
+        told = {name: _rounded([getattr(self, name)])[0] for name in (*TRAITS, "diameter")}
         return told | {name: _rounded(getattr(self, name)) for name in ("window", *OBJECT_TRAITS)}
 
     @classmethod
@@ -81,7 +82,7 @@ class Look:
         Raises
         ------
         InputError
-            If numbers are missing or are none.
+            If numbers are missing, are none, or cannot be those of a look.
         """
         try:
             single = {name: float(told[name]) for name in (*TRAITS, "diameter")}
@@ -89,11 +90,28 @@ class Look:
                 name: tuple(float(x) for x in told[name]) for name in ("window", *OBJECT_TRAITS)
             }
             low, high = lists.pop("window")
-            return cls(window=(low, high), **single, **lists)  # type: ignore[arg-type]
+            look = cls(window=(low, high), **single, **lists)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"what a model says of looks cannot be read ({error}); install the model again"
             ) from error
+        look._check()
+        return look
+
+    def _check(self) -> None:
+        single = [*self.window, *(getattr(self, name) for name in (*TRAITS, "diameter"))]
+        lists = [getattr(self, name) for name in OBJECT_TRAITS]
+        whole = np.isfinite([*single, *(value for values in lists for value in values)]).all()
+        if not whole or any(len(values) != len(LEVELS) for values in lists):
+            raise InputError(
+                f"a look has finite numbers, and {len(LEVELS)} quantiles of each trait of objects, "
+                f"got {self}; install the model again"
+            )
+        if self.window[0] >= self.window[1] or self.diameter <= 0:
+            raise InputError(
+                f"a look has a window that rises and a diameter above 0, got {self.window} and "
+                f"{self.diameter:g}; install the model again"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +131,26 @@ class TraitScale:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> TraitScale:
-        """The inverse of `as_dict`."""
-        return cls(np.array(told["mean"], np.float64), np.array(told["sd"], np.float64))
+        """The inverse of `as_dict`.
+
+        Raises
+        ------
+        InputError
+            If they are no finite numbers, as many of both, the deviations above 0.
+        """
+        try:
+            mean, sd = (np.array(told[name], np.float64) for name in ("mean", "sd"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"what a model says of scales cannot be read ({error}); install the model again"
+            ) from error
+        alike = mean.ndim == 1 and mean.shape == sd.shape
+        if not alike or not (np.isfinite(mean).all() and np.isfinite(sd).all() and (sd > 0).all()):
+            raise InputError(
+                "a scale has a finite mean and a deviation above 0 for each trait, got "
+                f"{mean.tolist()} and {sd.tolist()}; install the model again"
+            )
+        return cls(mean, sd)
 
     @classmethod
     def of(cls, traits: np.ndarray) -> TraitScale:
@@ -211,4 +247,4 @@ def _slow(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _rounded(values: Iterable[float]) -> list[float]:
-    return [round(float(value), _DIGITS) for value in values]
+    return [float(f"{float(value):.{_DIGITS}g}") for value in values]

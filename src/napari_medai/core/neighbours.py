@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import gamma, pi, prod
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -19,7 +20,7 @@ def ball_size(ndim: int) -> float:
     return pi if ndim == 2 else 4 * pi / 3
 
 
-def ball_diameter(size: np.ndarray, ndim: int) -> np.ndarray:
+def ball_diameter(size: np.ndarray | np.floating[Any], ndim: int) -> np.ndarray:
     """The diameter of a disk (ndim 2) or ball (3) of so many pixels."""
     return np.asarray(2 * (size / ball_size(ndim)) ** (1 / ndim))
 

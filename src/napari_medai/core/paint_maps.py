@@ -21,7 +21,7 @@ CHANNELS = (*GIVEN, *NOISES)
 
 
 def given_maps(labels: np.ndarray, objects: np.ndarray, traits: np.ndarray) -> np.ndarray:
-    """What a painter is told beside noise: float32 (`given_channels`, \\*space).
+    """What a painter is told beside noise: float32 (`GIVEN`, \\*space).
 
     Parameters
     ----------

@@ -68,14 +68,15 @@ def _rules(architecture: Architecture) -> dict[str, tuple[Callable[[Any], bool],
     ndim = architecture.kwargs.get("ndim", 2)
     channels = (lambda v: _whole(v, 1, MOST_CHANNELS), f"1 to {MOST_CHANNELS}")
     yes = (lambda v: isinstance(v, bool), "true or false")
+    fold = (lambda v: _factors(v, ndim, 8), f"1 or {ndim} whole numbers from 1 to 8")
     own = {"channels_out": channels}
     if architecture[:2] == UNET:
-        own |= {"norm": yes, "residual": yes}
+        own |= {"shuffle": fold, "norm": yes, "residual": yes}
     if architecture[:2] == BOX_NET:
         widths = architecture.kwargs.get("widths", _FIVE)
         depth = len(widths) if isinstance(widths, list) else 0
         level = (lambda v: _whole(v, 0, depth - 1), f"a level from 0 to {depth - 1}")
-        own = {"kinds": channels, "finest": level, "coarsest": level}
+        own = {"shuffle": fold, "kinds": channels, "finest": level, "coarsest": level}
     return {
         "ndim": (lambda v: _whole(v, 2, 3), "2 or 3"),
         "channels_in": channels,
@@ -84,7 +85,6 @@ def _rules(architecture: Architecture) -> dict[str, tuple[Callable[[Any], bool],
             lambda v: isinstance(v, list) and 2 <= len(v) <= 6 and all(map(_width, v)),
             "2 to 6 whole numbers from 1 to 1024",
         ),
-        "shuffle": (lambda v: _factors(v, ndim, 8), f"1 or {ndim} whole numbers from 1 to 8"),
         "pool": (lambda v: _factors(v, ndim, 4), f"1 or {ndim} whole numbers from 1 to 4"),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_medai.core.intensity import FixedWindow, Intensity, Unchanged, ZScore, intensity_of
-from napari_medai.models.settings import BOXES, CLASSES, LIGHT, class_names
+from napari_medai.models.settings import BOXES, CLASSES, LIGHT, PAINTING, class_names
 from napari_medai.models.spec import ModelSpec
 
 
@@ -39,7 +39,8 @@ def summary_line(spec: ModelSpec) -> str:
         spec.task,
         "2D and time" if spec.config.get("seen") == "TYX" else space,
     ]
-    if spec.config.get("decoder") != LIGHT:  # which takes any channel, with the level of its noise
+    # nets of light take any channel, with the level of its noise; those that paint take labels
+    if spec.config.get("decoder") not in (LIGHT, PAINTING):
         facts.append(f"{channels} channel" + "s" * (channels > 1))
     if spec.config.get("diameter"):
         facts.append(f"objects about {_diameter(spec.config):g} px")
@@ -51,16 +52,26 @@ def summary_line(spec: ModelSpec) -> str:
 
 def _use(spec: ModelSpec) -> str:
     result = {"segment": "labels", "detect": "boxes", "denoise": "clean"}.get(spec.task, "layers")
-    return (
-        "```python\n"
-        "import napari_medai as medai\n\n"
-        f'{result} = medai.{spec.task}(image, model="{spec.name}")\n'
-        "```"
-    )
+    call = f'{result} = medai.{spec.task}(image, model="{spec.name}")'
+    if spec.config.get("decoder") == PAINTING:
+        name, shape = spec.config.get("alias", spec.name), "(512, 512)"
+        if "Z" in spec.axes:
+            shape = "(64, 128, 128)"
+        call = (
+            f'image, labels = medai.synthesize("{name}", shape={shape}, seed=1)\n'
+            f'image, labels = medai.synthesize("{name}", labels=drawn, style=photograph)'
+        )
+    return f"```python\nimport napari_medai as medai\n\n{call}\n```"
 
 
 def _expects(spec: ModelSpec) -> dict[str, Any]:
     config = spec.config
+    if config.get("decoder") == PAINTING:
+        return {
+            "labels": "whole numbers, 0 for the background; drawn where none are given",
+            "axes": " ".join(spec.axes.replace("C", "")),
+            "style": "an image whose look is followed; without one, a look that was learned",
+        }
     size = config.get("pixel_size")
     sizes = size if isinstance(size, list) else [size]
     return {

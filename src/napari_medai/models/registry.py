@@ -153,8 +153,8 @@ def _found(name: str | Path) -> Model:
 
 def _called(name: str | Path, task: str | None) -> Model | None:
     """The model for a task with this alias."""
-    known = list_models(task) if task is not None else []
-    return next((model for model in known if model.config.get("alias") == str(name)), None)
+    known = list_models(task) if task is not None and isinstance(name, str) else []
+    return next((model for model in known if model.config.get("alias") == name), None)
 
 
 def _packages() -> Iterator[Model | BrokenModel]:

@@ -113,6 +113,8 @@ class ModelSpec:
         check_architecture(self.architecture)
         _check_shape(self)
         check_settings(self.task, config, space=len(self.axes) - 1)
+        if "alias" in config:  # it names files, too
+            check_name(config["alias"])
 
 
 def is_name(name: str) -> bool:

@@ -92,6 +92,8 @@ class SynthesisObjective:
         return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        # where the state is, or that of the optimiser would stay behind
+        self.critic.to(next(iter(state["critic"].values())).device)
         self.critic.load_state_dict(state["critic"])
         self.optimiser.load_state_dict(state["optimiser"])
         for group in self.optimiser.param_groups:

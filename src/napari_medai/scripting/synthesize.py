@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.fields import checked_params
 from napari_medai.io.calibration import Scale, Units, calibrated
 from napari_medai.io.layer_data import LayerData
-from napari_medai.scripting.sources import array_of, drained, finest, is_layer, source_of
+from napari_medai.scripting.sources import array_of, drained, is_layer, source_of
 from napari_medai.tasks.styles import Style, measured_style
-from napari_medai.tasks.synthesize_objects import checked_labels
+from napari_medai.tasks.synthesize_objects import LEAST, checked_labels
 from napari_medai.tasks.synthetic import checked_shape, shape_wanted
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def synthesize(
     shape
         (y, x) or (z, y, x), in pixels.
     ndim
-        Without a shape: 2 for (512, 512), 3 for (128, 128, 128).
+        Without a shape: 2 for (512, 512), 3 for (128, 128, 128). A model has its own.
     labels
         To be painted, by a model: a Labels layer, or an array of whole numbers, which also gives
         the shape. Without it, objects are placed as in the images that the model learned from.
@@ -128,17 +128,35 @@ def order_of(
     name = model.path if isinstance(model, Model) else model
     if labels is None:
         kind = kind_of(name, style=style_of(style))
+        if shape is None and ndim is None and kind.model is not None:
+            ndim = len(kind.model.axes) - 1
         edges = checked_shape(shape_wanted(shape, ndim), least=kind.least)
         return Order(kind, placed_ground(edges, scale=scale, units=units))
     ground = labelled_ground(labels, scale=scale, units=units)
-    kind = kind_of(name, labels=checked_labels(ground.data), style=style_of(style))
-    if shape is not None and tuple(shape) != ground.shape:
+    _check_ground(ground, shape=shape, ndim=ndim)
+    ground = ground.with_data(checked_labels(ground.data))
+    return Order(kind_of(name, labels=np.asarray(ground.data), style=style_of(style)), ground)
+
+
+def _check_ground(labels: AxesArray, *, shape: Any, ndim: Any) -> None:
+    """Refuse labels that are not as was asked for, before they are read."""
+    asked = tuple(shape) if isinstance(shape, Iterable) else shape
+    if asked not in (None, labels.shape):
         raise InputError(
-            f"the labels have the shape {ground.shape}, but {tuple(shape)} was asked for; leave "
-            "the shape out"
+            f"the labels have the shape {labels.shape}, but {asked!r} was asked for; leave the "
+            "shape out"
         )
-    checked_shape(ground.shape, least=kind.least)
-    return Order(kind, ground)
+    if ndim is not None and ndim != len(labels.axes):
+        raise InputError(
+            f"the labels have {len(labels.axes)} axes, but an ndim of {ndim!r} was asked for; "
+            "leave ndim out"
+        )
+    if min(labels.shape) < LEAST:
+        raise InputError(
+            f"labels to be painted have {LEAST} pixels or more along each axis, got the shape "
+            f"{labels.shape}; give larger ones"
+        )
+    checked_shape(labels.shape, least=LEAST)
 
 
 def style_of(style: Any) -> Style | None:
@@ -162,8 +180,6 @@ def labelled_ground(labels: Any, *, scale: Scale | None, units: Units | None) ->
     InputError
         If they lie neither in a plane nor in a volume.
     """
-    if not isinstance(labels, AxesArray) and not is_layer(labels):
-        labels = checked_labels(finest(labels))
     source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
     ground = array_of(source, None)
     if ground.axes not in GROUNDS:

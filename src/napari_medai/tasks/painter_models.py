@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_medai.core.errors import InputError
-from napari_medai.core.layout_statistics import LayoutStatistics
-from napari_medai.core.looks import Look, TraitScale
+from napari_medai.core.layout_statistics import ImageLayout, LayoutStatistics
+from napari_medai.core.looks import OBJECT_TRAITS, TRAITS, Look, TraitScale
 from napari_medai.core.paint_maps import CHANNELS
+from napari_medai.core.quantiles import LEVELS
 from napari_medai.models.settings import PAINTING
 from napari_medai.models.spec import Architecture, ModelSpec
 from napari_medai.tasks.trained import write_trained
@@ -28,6 +29,8 @@ NETS: dict[int, dict[str, Any]] = {
 }
 MOST_LOOKS = 128
 """Images of a training whose looks and layouts a model keeps: numbers, no pixels."""
+
+_WANTED = f"{len(TRAITS)} and {len(OBJECT_TRAITS)}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,25 +56,40 @@ class Knowledge:
             If its package does not say so, or what it says does not fit together.
         """
         try:
-            told = json.loads(model.config["learned"])
-            images, objects = told["scales"]
-            known = cls(
-                scales=(TraitScale.from_dict(images), TraitScale.from_dict(objects)),
-                looks=tuple(Look.from_dict(look) for look in told["looks"]),
-                layouts=LayoutStatistics.from_dict(told["layouts"]),
-                dtype=np.dtype(told["dtype"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            known = cls._read(json.loads(model.config["learned"]))
+            problem = known._problem(ndim=len(model.axes) - 1)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise InputError(
-                f"what {model.name} says of its images cannot be read ({error}); install the "
-                "model again"
+                f"what {model.name} says of its images cannot be read ({_reason(error)}); install "
+                "the model again"
             ) from error
-        if len(known.looks) != len(known.layouts.images):
-            raise InputError(
-                f"{model.name} has {len(known.looks)} looks for {len(known.layouts.images)} "
-                "layouts; install the model again"
-            )
+        if problem:
+            raise InputError(f"{model.name} has {problem}; install the model again")
         return known
+
+    @classmethod
+    def _read(cls, told: Mapping[str, Any]) -> Knowledge:
+        images, objects = told["scales"]
+        return cls(
+            scales=(TraitScale.from_dict(images), TraitScale.from_dict(objects)),
+            looks=tuple(Look.from_dict(look) for look in told["looks"]),
+            layouts=LayoutStatistics.from_dict(told["layouts"]),
+            dtype=np.dtype(told["dtype"]),
+        )
+
+    def _problem(self, *, ndim: int) -> str:
+        """What does not fit together, for images of so many axes; else nothing."""
+        if len(self.looks) != len(self.layouts.images):
+            return f"{len(self.looks)} looks for {len(self.layouts.images)} layouts"
+        if self.layouts.ndim != ndim:
+            return f"layouts of {self.layouts.ndim} axes for images of {ndim}"
+        counts = tuple(len(scale.mean) for scale in self.scales)
+        if counts != (len(TRAITS), len(OBJECT_TRAITS)):
+            return f"scales of {counts[0]} and {counts[1]} traits, not of {_WANTED}"
+        if self.dtype.kind not in "iuf":
+            return f"images of {self.dtype}, not of numbers"
+        broken = [at for at, image in enumerate(self.layouts.images) if not _is_sound(image)]
+        return f"numbers in layout {broken[0]} that no layout has" if broken else ""
 
     def as_config(self) -> dict[str, Any]:
         """For a package: one text, as a thousand numbers in a list each take long to read."""
@@ -161,3 +179,21 @@ def knowledge_of(
         TraitScale.of(objects),
     )
     return Knowledge(scales, tuple(looks), layouts, dtype)
+
+
+def _is_sound(image: ImageLayout) -> bool:
+    """Whether the numbers of a layout can be drawn from."""
+    rows = (image.diameters, image.elongations, image.irregularities)
+    shares = (image.middle, image.alignment, image.clustering, image.touching)
+    numbers = [*shares, *image.direction, *(value for row in rows for value in row)]
+    return (
+        bool(np.isfinite(numbers).all())
+        and all(len(row) == len(LEVELS) for row in rows)
+        and 0 < image.density <= 1
+        and min(image.diameters) > 0
+    )
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without what is to be done."""
+    return str(error).split("; ")[0] or type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,9 +67,19 @@ GROWN = Kind(
 
 
 def kinds() -> Mapping[str, Kind]:
-    """All that can be synthesized, by name: scripts, layers and commands know of it from here."""
-    painters = map(painted_by, list_models("synthesize"))
-    return {GROWN.name: GROWN} | {kind.name: kind for kind in painters}
+    """All that can be synthesized, by name: scripts, layers and commands know of it from here.
+
+    What goes by an alias has its model's own name where another thing has that one.
+    """
+    models = list_models("synthesize")
+    own = {model.name for model in models}
+    found = {GROWN.name: GROWN}
+    for model in models:
+        kind = painted_by(model)
+        taken = kind.name in own or kind.name in found
+        name = model.name if taken else kind.name
+        found.setdefault(name, replace(kind, name=name))
+    return found
 
 
 def painted_by(

@@ -11,16 +11,15 @@ import numpy as np
 
 from napari_medai.core.axes import SPACE, AxesArray
 from napari_medai.core.errors import InputError
-from napari_medai.core.label_maps import REACH
 from napari_medai.core.layouts import drawn_layout
-from napari_medai.core.looks import OBJECT_TRAITS, Look
-from napari_medai.core.paint_maps import given_maps, noise_maps
+from napari_medai.core.looks import Look
+from napari_medai.core.neighbours import ball_diameter
+from napari_medai.core.objects import numbered
 from napari_medai.core.predict import predict
-from napari_medai.core.quantiles import drawn_values
 from napari_medai.core.steps import Step, Steps, retold
-from napari_medai.core.tiling import Window
 from napari_medai.core.words import digits
 from napari_medai.tasks.object_params import ObjectParams
+from napari_medai.tasks.painter_canvas import Canvas, painted_values
 from napari_medai.tasks.painter_models import Knowledge
 from napari_medai.tasks.record import run_record
 from napari_medai.tasks.styles import Style
@@ -32,9 +31,15 @@ if TYPE_CHECKING:
 
 LEAST = 32
 """Pixels that each edge of an image has at least."""
-TILE = {2: 512, 3: 64}
+TILE = {2: 512, 3: 96}
+"""Smaller ones in 3D would mostly paint their margins."""
 ALIKE = 12
-"""Looks whose objects are nearest in size to given ones, of which one is chosen."""
+"""Looks whose objects are nearest in size to given ones, of which one is chosen.
+
+Of few looks it is a quarter of them.
+"""
+LARGEST = int(np.iinfo(np.int32).max)
+"""The highest number that a label may have."""
 PER = 10_000
 """Pixels to which `ObjectParams.density` counts objects."""
 
@@ -95,7 +100,7 @@ def objects_steps(
     if labels is None:
         scene = _drawn(known, edges, params, laying)
     else:
-        scene = _given(known, labels, edges, laying)
+        scene = _given(known, labels, edges, params, laying)
     if style is not None:
         scene = replace(scene, look=style.look, dtype=style.dtype)
     yield Step(20, 100, f"painting {digits(len(scene.numbers) - 1)} objects")
@@ -103,12 +108,12 @@ def objects_steps(
     try:
         work = predict(
             net,
-            _Canvas.of(scene, known, params.variation, looking, painting).read,
+            Canvas.of(scene, known, params.variation, looking, painting).read,
             edges,
             tile=params.tile or TILE[len(edges)],
         )
         scores, said, net = yield from retold(work, _share)
-        values = _values(np.asarray(net.kept(scores))[0], scene.look, scene.dtype)
+        values = painted_values(np.asarray(net.kept(scores))[0], scene.look, scene.dtype)
     finally:
         net.close()
     whole = scene.numbers[scene.labels].astype(np.int32)
@@ -159,7 +164,11 @@ def checked_labels(labels: Any) -> np.ndarray:
             f"labels must be 0 (background) or more, got {values.min()}; number the objects from "
             "1 on"
         )
-    return values.astype(np.int64, copy=False)
+    if values.max() > LARGEST:
+        raise InputError(
+            f"labels must be {LARGEST} or less, got {values.max()}; number the objects from 1 on"
+        )
+    return values
 
 
 def _check_axes(model: Model, axes: str, style: Style | None) -> None:
@@ -169,7 +178,7 @@ def _check_axes(model: Model, axes: str, style: Style | None) -> None:
             f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the shape "
             f"or the labels have {len(axes)}; give {len(space)}"
         )
-    if style is not None and style.axes != space:
+    if style is not None and style.axes not in ("", space):
         raise InputError(
             f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the style "
             f"has {len(style.axes)} ({' '.join(style.axes)}); choose an image of {len(space)} axes"
@@ -179,6 +188,11 @@ def _check_axes(model: Model, axes: str, style: Style | None) -> None:
 def _drawn(
     known: Knowledge, edges: tuple[int, ...], params: ObjectParams, rng: np.random.Generator
 ) -> Scene:
+    if params.count and params.density:
+        raise InputError(
+            f"a count of {params.count} and a density of {params.density:g} were given; give one "
+            "of them"
+        )
     layout = drawn_layout(
         known.layouts,
         edges,
@@ -193,7 +207,11 @@ def _drawn(
 
 
 def _given(
-    known: Knowledge, labels: np.ndarray, edges: tuple[int, ...], rng: np.random.Generator
+    known: Knowledge,
+    labels: np.ndarray,
+    edges: tuple[int, ...],
+    params: ObjectParams,
+    rng: np.random.Generator,
 ) -> Scene:
     """Given objects, in the look of an image whose objects are about as large."""
     if labels.shape != edges:
@@ -201,70 +219,23 @@ def _given(
             f"the labels have the shape {labels.shape}, but {edges} was asked for; leave the "
             "shape out"
         )
-    values = checked_labels(labels)
-    numbers, places = np.unique(np.append(values, 0), return_inverse=True)
-    places = places[:-1].reshape(values.shape).astype(np.int32)
+    numbers, places = numbered(checked_labels(labels))
     sizes = np.bincount(places.ravel())[1:]
-    diameter = float(np.median(sizes)) ** (1 / len(edges))
+    diameter = float(ball_diameter(np.median(sizes), len(edges)))
     away = [abs(np.log(look.diameter / diameter)) for look in known.looks]
-    near = np.argsort(away, kind="stable")[:ALIKE]
+    near = np.argsort(away, kind="stable")[: min(ALIKE, -(-len(away) // 4))]
     look = known.looks[int(near[rng.integers(len(near))])]
-    return Scene(places, look, known.dtype, numbers)
+    return Scene(places, look, known.dtype, np.append(0, numbers), _idle(params))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Canvas:
-    """Gives a painter what it is to paint, window by window."""
-
-    labels: np.ndarray
-    objects: np.ndarray
-    traits: np.ndarray
-    noise: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        scene: Scene,
-        known: Knowledge,
-        variation: float,
-        looking: np.random.Generator,
-        painting: np.random.Generator,
-    ) -> _Canvas:
-        count = len(scene.numbers) - 1
-        images, objects = known.scales
-        traits = images.normal(scene.look.traits)
-        traits = traits + variation * looking.standard_normal(len(traits)).astype(np.float32)
-        drawn = [drawn_values(getattr(scene.look, name), count, looking) for name in OBJECT_TRAITS]
-        own = np.zeros((count + 1, len(OBJECT_TRAITS)))
-        own[1:] = np.stack(drawn, axis=1)
-        return cls(
-            scene.labels,
-            objects.normal(own),
-            np.clip(traits, -3, 3),
-            noise_maps(scene.labels.shape, painting),
-        )
-
-    def read(self, window: Window) -> np.ndarray:
-        """Maps (`CHANNELS`, \\*space) of a window, float32."""
-        around = tuple(
-            slice(max(0, part.start - REACH - 1), part.stop + REACH + 1) for part in window
-        )
-        inner = tuple(
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip(window, around, strict=True)
-        )
-        given = given_maps(self.labels[around], self.objects, self.traits)
-        return np.concatenate([given[(slice(None), *inner)], self.noise[(slice(None), *window)]])
-
-
-def _values(painted: np.ndarray, look: Look, dtype: np.dtype[Any]) -> np.ndarray:
-    """A painting in the values of the look's window, within those that the dtype has."""
-    low, high = look.window
-    values = painted * np.float32(high - low) + np.float32(low)
-    if dtype.kind not in "iu":
-        return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+def _idle(params: ObjectParams) -> tuple[str, ...]:
+    """What was asked for of objects that are given."""
+    names = [name for name in ("count", "density", "size") if getattr(params, name)]
+    if not names:
+        return ()
+    means, is_left = ("means", "is") if len(names) == 1 else ("mean", "are")
+    told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return (f"{told} {means} nothing where labels are given and {is_left} left out",)
 
 
 def _features(scene: Scene, image: AxesArray) -> dict[str, np.ndarray]:

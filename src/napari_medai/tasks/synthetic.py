@@ -30,7 +30,8 @@ class Synthetic:
     Parameters
     ----------
     image
-        float32, with its axes, spacing and units.
+        Of vessels float32, painted ones in the dtype of what was learned from or of the style; with
+        its axes, spacing and units.
     labels
         int32, of the image's shape: the numbers of what was drawn, 0 is background.
     features

@@ -91,12 +91,15 @@ def _at_position(lines: np.ndarray, number: int) -> np.ndarray:
 
 
 def _labels(made: Sequence[Synthetic]) -> np.ndarray:
-    """Labels that have a number of their own in all images."""
+    """Labels that have a number of their own in all images, int32 where they have room in it."""
     before = _labels_before(made)
+    highest = before[-1] + int(made[-1].labels.max())
+    kind: np.dtype[Any] = np.dtype(np.int32 if highest <= np.iinfo(np.int32).max else np.int64)
     numbered = [
-        np.where(one.labels > 0, one.labels + n, 0) for one, n in zip(made, before, strict=True)
+        np.where(one.labels > 0, one.labels.astype(kind) + n, 0).astype(kind)
+        for one, n in zip(made, before, strict=True)
     ]
-    return _stacked(numbered).astype(np.int32)
+    return _stacked(numbered)
 
 
 def _labels_before(made: Sequence[Synthetic]) -> list[int]:
