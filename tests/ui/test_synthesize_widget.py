@@ -163,10 +163,11 @@ def test_models_that_are_installed_later_can_be_chosen(
 ) -> None:
     widget = make()
     combo = widget.models.combo
-    assert [combo.itemText(n) for n in range(combo.count())] == ["dots", "nuclei-gan", "vessels"]
+    assert [combo.itemText(n) for n in range(combo.count())] == ["nuclei-gan", "dots", "vessels"]
     shutil.copytree(packages / "balls", models / "balls")
     widget.models.refresh()
-    assert [combo.itemText(n) for n in range(combo.count())] == ["balls", "dots", "nuclei-gan", "vessels"]
+    after = ["nuclei-gan", "balls", "dots", "vessels"]
+    assert [combo.itemText(n) for n in range(combo.count())] == after
     assert combo.currentText() == "dots"
     widget.models.choose("balls")
     boxes = widget.rows.edges.boxes
