@@ -57,7 +57,7 @@ class ObjectParams:
         {
             "min": 0.0,
             "max": 3.0,
-            "step": 0.1,
+            "step": 0.05,
             "help": "How far looks may lie from those learned (or from the style): 0 takes them as "
             "they are",
         },
