@@ -142,3 +142,11 @@ def test_vessels_take_no_labels(run: Run, tmp_path: Path, drawn: np.ndarray) -> 
     status, _, error = run("--labels", tmp_path / "labels.ome.tif", name="vessels")
     assert status == 2
     assert "--labels" in error
+
+
+def test_a_count_of_nothing_is_refused(run: Run, tmp_path: Path) -> None:
+    status, _, error = run("--count", 0)
+    assert status == 2
+    assert "count must be 1 or more, got 0; leave it out" in error
+    assert not (tmp_path / "out").exists()
+    assert run("--shape", 48, 64)[0] == 0

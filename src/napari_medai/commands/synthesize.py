@@ -24,7 +24,7 @@ from napari_medai.io.atomic import check_writable
 from napari_medai.io.images import read_image
 from napari_medai.io.ome_tiff import write_tiff
 from napari_medai.io.results import write_features_csv
-from napari_medai.scripting.synthesize import order_of
+from napari_medai.scripting.synthesize import NO_COUNT, order_of
 from napari_medai.tasks.record import described_model
 from napari_medai.tasks.synthesize import Kind, kinds
 from napari_medai.tasks.synthetic import Synthetic
@@ -110,9 +110,14 @@ def _add_options(parser: argparse.ArgumentParser, model: str, kind: Kind) -> Non
             "--style", type=Path, metavar="FILE", help="an image whose look is followed"
         )
     add_params(parser, kind.params)
+    if kind.model is not None:
+        parser.set_defaults(count=None)  # to tell 0 from nothing
 
 
 def run(parsed: argparse.Namespace) -> int:
+    if getattr(parsed, "count", 1) == 0:
+        raise InputError(NO_COUNT)
+    parsed.count = getattr(parsed, "count", None) or 0
     files = {name: getattr(parsed, name, None) for name in ("labels", "style")}
     given = {name: None if path is None else _pixels(path) for name, path in files.items()}
     wanted = order_of(

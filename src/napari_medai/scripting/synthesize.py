@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 GROUNDS = ("YX", "ZYX", "QYX", "IYX")
 """The axes of labels to be painted; Q and I are what files of pages without a word say."""
 
+NO_COUNT = "count must be 1 or more, got 0; leave it out for as many as usual"
+
 
 def synthesize(
     model: str | Path | Model,
@@ -81,7 +83,7 @@ def synthesize(
     )
     chosen = checked_params(order.kind.params, params)
     if "count" in params and not params["count"]:
-        raise InputError("count must be 1 or more, got 0; leave it out for as many as usual")
+        raise InputError(NO_COUNT)
     ground = order.ground
     steps = synthesize_steps(
         order.kind, ground.shape, chosen, spacing=ground.spacing, units=ground.units
