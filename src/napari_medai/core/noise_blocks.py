@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import dctn
+from scipy.fft import dct
 
 EDGE = 8
 SMALL = 128 * 128
@@ -25,6 +25,10 @@ FINE = _ORDER >= EDGE
 COARSE = (_ORDER > 0) & ~FINE
 VARYING = _ORDER > 0
 """Frequencies of a block, flat: those without structure, those with, and both."""
+
+_COSINES = dct(np.eye(EDGE), norm="ortho", axis=0)
+_WAVES = np.kron(_COSINES, _COSINES).T.astype(np.float32)
+"""The cosine transform of blocks as a product: for so small ones the fastest way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,8 +121,11 @@ def blocks_of_frames(
 
 
 def _powers(tiles: np.ndarray) -> np.ndarray:
-    spectra = dctn(tiles, axes=(1, 2), norm="ortho").reshape(-1, EDGE * EDGE)
-    return np.asarray(np.square(spectra), np.float32)
+    flat = tiles.reshape(-1, EDGE * EDGE)
+    # what is of one value has no other wave than its mean, to the last digit
+    waves = (flat - flat[:, :1]).astype(np.float32) @ _WAVES
+    waves[:, 0] = EDGE * flat.mean(axis=1)
+    return np.asarray(np.square(waves, out=waves))
 
 
 def _tiled(plane: np.ndarray) -> np.ndarray:

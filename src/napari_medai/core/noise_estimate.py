@@ -25,7 +25,7 @@ CORRELATED = 0.15
 _ROUNDING = 1.5 / 12
 """Whole numbers that vary no more than this are rounded, not noisy."""
 _MOVED = 0.01
-_ENOUGH = 4096
+_ENOUGH = 2048
 """Of so many blocks the correlation is known to a hundredth."""
 _RARE = 1e-3
 _FAR_MOVED = 2e-4
