@@ -90,7 +90,8 @@ def test_labels_and_a_style_are_files(
     record = json.loads(Path(f"{stem}_labels.json").read_text())
     assert record["image"]["spacing"] == {"Y": 0.5, "X": 0.5}
     assert record["image"]["dtype"] == "uint16"
-    assert record["options"]["labels"]["name"] == "labels.ome.tif"
+    assert len(record["options"]["labels"]) == 64
+    assert "style.ome" not in json.dumps(record)
 
 
 def test_other_labels_in_the_same_file_are_painted_anew(

@@ -172,3 +172,14 @@ def test_what_does_not_vary_has_a_scale() -> None:
 def test_a_broken_scale_is_refused(told: Any) -> None:
     with pytest.raises(InputError, match=r"scale.*; install the model again"):
         TraitScale.from_dict(told)
+
+
+def test_a_few_objects_on_nothing_are_within_the_window() -> None:
+    image, labels = np.zeros((256, 256), np.uint8), np.zeros((256, 256), np.int32)
+    image[40:50, 60:70], labels[40:50, 60:70] = 200, 1
+    look, objects = measured_look(image, labels)
+    assert look.window == (0, 200)
+    assert objects[1, 0] == pytest.approx(1)
+    # and one that is darker than all else
+    dark, _ = measured_look(220 - image, labels)
+    assert dark.window == (20, 220)

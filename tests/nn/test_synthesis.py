@@ -297,3 +297,13 @@ def test_a_few_steps_bring_paintings_nearer(examples: dict[int, list[Example]]) 
     own = ("adversarial", "features", "brightness")
     assert values[3]["loss"] == pytest.approx(sum(values[3][name] for name in own), rel=1e-4)
     assert values[-1]["brightness"] < 0.5 * values[0]["brightness"]
+
+
+def test_what_is_no_number_leaves_the_critic_as_it_was(examples: dict[int, list[Example]]) -> None:
+    game = objective(examples[2])
+    _, targets = game.batch(np.random.default_rng(0), 2)
+    before = {name: value.clone() for name, value in game.critic.named_parameters()}
+    game.loss(torch.full_like(targets["image"], torch.nan).requires_grad_(), targets)
+    assert all(torch.equal(before[name], p) for name, p in game.critic.named_parameters())
+    game.loss(torch.zeros_like(targets["image"]).requires_grad_(), targets)
+    assert any(not torch.equal(before[name], p) for name, p in game.critic.named_parameters())

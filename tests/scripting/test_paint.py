@@ -249,3 +249,18 @@ def test_an_alias_and_a_name_are_the_same_model(
     assert (one.data == other.data).all()
     with pytest.raises(InputError, match="to synthesize there are vessels, nuclei, cells"):
         medai.synthesize("rings", shape=(48, 64))
+
+
+def test_pages_without_a_word_are_slices(painters: Painters, painting: ModuleType) -> None:
+    labels = painting.disks((32, 40, 48))
+    pages = AxesArray(labels, "QYX", {"Q": 2.0, "Y": 0.5, "X": 0.5})
+    image, drawn = medai.synthesize(painters[3], labels=pages)
+    assert image.scale.tolist() == [2.0, 0.5, 0.5]
+    assert drawn.features["volume"][0] == pytest.approx((labels == 1).sum() * 0.5)
+
+
+def test_a_painter_is_not_called_vessels(painting: ModuleType) -> None:
+    with pytest.raises(InputError, match="'vessels' is the word for growing vessels"):
+        medai.train(
+            "synthesize", [np.ones((64, 64))] * 5, [np.eye(64, dtype=int)] * 5, name="vessels"
+        )

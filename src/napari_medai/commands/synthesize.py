@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_medai.commands.label_files import TIFF
 from napari_medai.commands.messages import PROGRAM, told
 from napari_medai.commands.options import add_params, numbers, params_from
@@ -135,7 +137,7 @@ def run(parsed: argparse.Namespace) -> int:
         options={
             "scale": parsed.scale,
             "units": parsed.units,
-            **{name: _told_file(path) for name, path in files.items() if path is not None},
+            **{name: _told_pixels(one) for name, one in given.items() if one is not None},
         },
         overwrite=parsed.overwrite,
     )
@@ -156,11 +158,12 @@ def _pixels(path: Path) -> AxesArray:
     return read_image(path.expanduser())[0].image
 
 
-def _told_file(path: Path) -> dict[str, str]:
-    """What must be the same for an image to be the one that is asked for."""
-    with path.expanduser().open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "sha256": digest}
+def _told_pixels(image: AxesArray) -> str:
+    """What must be the same for an image to be the one that is asked for: no name of a file."""
+    values = np.ascontiguousarray(image.data)
+    digest = hashlib.sha256(f"{image.axes} {values.shape} {values.dtype}".encode())
+    digest.update(values.data)
+    return digest.hexdigest()
 
 
 def _is_done(outputs: Outputs, order: Order, number: int) -> bool:

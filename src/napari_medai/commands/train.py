@@ -224,11 +224,14 @@ def _told(model: Model) -> str:
     held_out = scores.get("held out", {})
     figures = ", ".join(f"{name} {value:.3f}" for name, value in held_out.items())
     plain = [f"{name}: {value:g}" for name, value in scores.items() if isinstance(value, float)]
+    use = f"{model.task} IN --model {model.name}"
+    if model.task == "synthesize":
+        use = f"synthesize {model.name}"
     return (
         f"{model.name} is in {model.path}"
         + (f"; on held-out images: {figures}" if figures else "")
         + "".join(f"; {one}" for one in plain)
-        + f"\nuse it: napari-medai {model.task} IN --model {model.name} --out DIR"
+        + f"\nuse it: napari-medai {use} --out DIR"
     )
 
 

@@ -159,9 +159,16 @@ class TraitScale:
         return cls(mean, np.maximum(sd, 0.01 * np.maximum(np.abs(mean), 0.1)))
 
 
-def window_of(image: np.ndarray) -> tuple[float, float]:
-    """The values of an image that are 0 and 1 of its `Look`; they differ."""
+def window_of(image: np.ndarray, inside: np.ndarray | None = None) -> tuple[float, float]:
+    """The values of an image that are 0 and 1 of its `Look`; they differ.
+
+    Objects (``inside``, bool) may be too few for percentiles to show: the middle one of their
+    values is within as well.
+    """
     low, high = (float(value) for value in np.percentile(image, (LOW, HIGH)))
+    if inside is not None and inside.any():
+        middle = float(np.median(image[inside]))
+        low, high = min(low, middle), max(high, middle)
     return low, max(high, low + 1e-6 * max(abs(low), 1.0))
 
 
@@ -189,7 +196,7 @@ def measured_look(image: np.ndarray, labels: np.ndarray) -> tuple[Look, np.ndarr
             f"{'objects' if inside.any() else 'background'} alone; give another image"
         )
     far = outside if outside.any() else ~inside
-    window = window_of(image)
+    window = window_of(image, inside)
     values = scaled(image, window)
     background = float(np.median(values[far]))
     objects = _objects(values, labels, background)

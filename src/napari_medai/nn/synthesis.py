@@ -25,6 +25,10 @@ FEATURES, BRIGHTNESS = 0.5, 5.0
 the same labels in what the critic sees of it (as a share of that), and in the mean of 8 pixels."""
 LEAST_NOISE = 0.004
 """Of an image that a critic looks at, in parts of its window."""
+PLACES = 50_000
+"""Pixels of objects, about, that crops of an image may lie around."""
+STEEPEST = 5.0
+"""Longer gradients of the critic are cut to this; what is no number changes nothing."""
 AIMED = 0.7
 """Part of the crops that lie around an object; of the others some are empty."""
 COLLAPSED = 0.3
@@ -35,7 +39,8 @@ COLLAPSED = 0.3
 class Example:
     """An image with its objects: ``image`` float32 (\\*space) as its look's window has it,
     ``labels`` int32 from 1 on, ``objects`` their traits (n + 1, 2), ``step`` the distance of
-    neighbouring values (0 where there is none), ``weight`` how often it is drawn.
+    neighbouring values (0 where there is none), ``weight`` how often it is drawn, ``places`` some
+    pixels of objects, flat.
     """
 
     image: np.ndarray
@@ -44,6 +49,7 @@ class Example:
     objects: np.ndarray
     step: float
     weight: float
+    places: np.ndarray
 
     @classmethod
     def of(cls, image: np.ndarray, labels: np.ndarray, weight: float | None = None) -> Example:
@@ -54,7 +60,9 @@ class Example:
         low, high = look.window
         step = 1 / (high - low) if image.dtype.kind in "iub" else 0.0
         weight = math.sqrt(image.size) if weight is None else weight
-        return cls(scaled(image, look.window), labels, look, objects, step, weight)
+        places = np.flatnonzero(labels)
+        places = places[:: max(1, len(places) // PLACES)]
+        return cls(scaled(image, look.window), labels, look, objects, step, weight, places)
 
 
 @dataclass(slots=True)
@@ -169,13 +177,15 @@ class SynthesisObjective:
         )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        norm = nn.utils.clip_grad_norm_(self.critic.parameters(), STEEPEST)
+        if torch.isfinite(norm):
+            self.optimiser.step()
         return loss.detach()
 
     def _crop(self, example: Example, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Maps (`CHANNELS`, \\*space) and image (1, \\*space) of a random part, turned."""
         image, labels = example.image, example.labels
-        part = self._part(labels, rng)
+        part = self._part(example, rng)
         turn = int(rng.integers(8))
         turned = [_turned(values[part], turn) for values in (image, labels)]
         objects = self.scales[1].normal(example.objects)
@@ -185,12 +195,13 @@ class SynthesisObjective:
         image = turned[0] + rng.uniform(-0.5, 0.5, self.crop) * example.step
         return np.concatenate(maps), image[None].astype(np.float32)
 
-    def _part(self, labels: np.ndarray, rng: np.random.Generator) -> tuple[slice, ...]:
+    def _part(self, example: Example, rng: np.random.Generator) -> tuple[slice, ...]:
         """Where a crop lies: mostly around an object."""
+        labels = example.labels
         room = np.array(labels.shape) - np.array(self.crop)
         corner = rng.integers(0, room + 1)
         if rng.random() < AIMED:
-            where = np.unravel_index(rng.choice(np.flatnonzero(labels)), labels.shape)
+            where = np.unravel_index(rng.choice(example.places), labels.shape)
             near = np.array(where) - rng.integers(0, np.array(self.crop))
             corner = np.clip(near, 0, room)
         return tuple(slice(int(a), int(a) + c) for a, c in zip(corner, self.crop, strict=True))

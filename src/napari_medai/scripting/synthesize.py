@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari_medai.tasks.synthesize import Kind
 
 
-GROUNDS = ("YX", "ZYX", "QYX", "IYX")
-"""The axes of labels to be painted; Q and I are what files of pages without a word say."""
+GROUNDS = ("YX", "ZYX")
+"""The axes of labels to be painted."""
 
 NO_COUNT = "count must be 1 or more, got 0; leave it out for as many as usual"
 
@@ -184,12 +184,26 @@ def labelled_ground(labels: Any, *, scale: Scale | None, units: Units | None) ->
     """
     source = source_of(labels, axes=None, scale=scale, units=units, kind="Labels")
     ground = array_of(source, None)
+    if isinstance(source, AxesArray):
+        ground = _named(ground)
     if ground.axes not in GROUNDS:
         raise InputError(
             f"labels to be painted lie in a plane or a volume, got axes {' '.join(ground.axes)}; "
             "choose one point in time, or name the axes of the layer"
         )
     return ground
+
+
+def _named(ground: AxesArray) -> AxesArray:
+    """Pages of a file that does not say what they are, as slices."""
+    if ground.axes not in ("QYX", "IYX"):
+        return ground
+    page = ground.axes[0]
+
+    def slices(told: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Z" if axis == page else axis: value for axis, value in told.items()}
+
+    return AxesArray(ground.data, "ZYX", slices(ground.spacing), slices(ground.units))
 
 
 def placed_ground(shape: tuple[int, ...], *, scale: Scale | None, units: Units | None) -> AxesArray:

@@ -53,7 +53,7 @@ def measured_style(image: AxesArray, labels: np.ndarray | None = None) -> Style:
     _check_values(values)
     found = _bright(values) if labels is None else labels[_middle(image.shape)]
     look, _ = measured_look(values, found)
-    kind = values.dtype if values.dtype.kind in "iu" else np.dtype(np.float32)
+    kind = values.dtype.newbyteorder("=") if values.dtype.kind in "iu" else np.dtype(np.float32)
     return Style(look, kind, image.axes)
 
 

@@ -21,7 +21,7 @@ SHAPE = {2: (256, 256), 3: (32, 96, 96)}
 """Of a synthetic image."""
 EMPTY = 15
 """Objects that an image without any counts as."""
-MOST = 5000
+MOST = {2: 5000, 3: 500}
 """Synthetic images that are made for a training: they are held in memory."""
 
 
@@ -39,8 +39,9 @@ def check_painter(painter: Model, space: str, count: int) -> None:
             f"{painter.name} paints images with axes {' '.join(own)}, but the training images have "
             f"{' '.join(space)}; choose another painter, or leave out synthetic"
         )
-    if not 0 < count <= MOST:
-        raise InputError(f"synthetic must be 1 to {MOST} images, got {count}")
+    most = MOST[len(own)]
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= most:
+        raise InputError(f"synthetic must be 1 to {most} images, got {count!r}")
 
 
 def synthetic_pairs_steps(

@@ -23,6 +23,7 @@ from napari_medai.tasks.painter_models import (
     painter_spec,
 )
 from napari_medai.tasks.pairs import Pair, common_axes, each
+from napari_medai.tasks.synthesize_vessels import VESSELS
 from napari_medai.tasks.train import TrainParams
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def train_synthesize_steps(
     """
     from napari_medai.nn.device import chosen_device
 
+    if name == VESSELS:
+        raise InputError(f"{VESSELS!r} is the word for growing vessels; choose another name")
     folder = own_folder(name, overwrite=overwrite)
     chosen_device(params.device)  # what is missing is said before anything is read
     space = check_painted(pairs)
@@ -181,7 +184,7 @@ def learned_from(pairs: Sequence[Pair], examples: Sequence[Example]) -> Knowledg
     looks = [example.look for example in examples]
     objects = np.concatenate([example.objects[1:] for example in examples])
     layouts = LayoutStatistics.of([example.labels for example in examples])
-    kinds = {np.dtype(pair.image.data.dtype) for pair in pairs}
+    kinds = {np.dtype(pair.image.data.dtype).newbyteorder("=") for pair in pairs}
     kind = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
     return knowledge_of(
         looks, layouts, objects, kind if kind.kind in "iu" else np.dtype(np.float32)
