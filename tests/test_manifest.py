@@ -122,6 +122,7 @@ def test_menus_show_the_plugin(make_napari_viewer: Callable[..., Any]) -> None:
         "CT (abdomen) with its organs",
         "Nuclei (fluorescence)",
         "Nuclei (histology)",
+        "Synthetic nuclei",
         "Synthetic vessels (3D)",
     }
 

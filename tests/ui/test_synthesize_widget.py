@@ -168,7 +168,7 @@ def test_models_that_are_installed_later_can_be_chosen(
     widget.models.refresh()
     after = ["nuclei-gan", "balls", "dots", "vessels"]
     assert [combo.itemText(n) for n in range(combo.count())] == after
-    assert combo.currentText() == "dots"
+    assert combo.currentText() == "nuclei-gan"
     widget.models.choose("balls")
     boxes = widget.rows.edges.boxes
     assert [box.value() for box in boxes.values()] == [128, 128, 128]
