@@ -18,7 +18,7 @@ from napari_medai.core.paint_maps import CHANNELS, GIVEN
 from napari_medai.core.steps import finished
 from napari_medai.nn.synthesis import BRIGHTNESS, FEATURES, Example, SynthesisObjective
 from napari_medai.nn.synthesis_net import Painter
-from napari_medai.nn.training import Learning, Run, Schedule
+from napari_medai.nn.training import Run, Schedule, Stateful
 
 CPU = torch.device("cpu")
 SHAPES: dict[int, tuple[int, ...]] = {2: (32, 32), 3: (8, 16, 16)}
@@ -185,7 +185,7 @@ def test_a_painting_like_the_photograph_has_no_loss_beside_the_critics(
 
 def test_what_learns_is_kept_and_comes_back(examples: dict[int, list[Example]]) -> None:
     game = objective(examples[2])
-    assert isinstance(game, Learning)
+    assert isinstance(game, Stateful)
     played(game, painter())
     state = game.state_dict()
     other = objective(examples[2], seed=5)

@@ -168,3 +168,27 @@ def make_widget(
         return widget
 
     return make
+
+
+@pytest.fixture
+def held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], threading.Event]]:
+    """Holds back the steps of this name in `engine`, while what it gives is cleared."""
+    gates = []
+
+    def hold(name: str) -> threading.Event:
+        held = threading.Event()
+        held.set()
+        original = getattr(engine, name)
+
+        def slow(*args: Any, **more: Any) -> Steps[Any]:
+            yield Step(0, 0, "waiting")
+            assert held.wait(20)
+            return (yield from original(*args, **more))
+
+        monkeypatch.setattr(engine, name, slow)
+        gates.append(held)
+        return held
+
+    yield hold
+    for held in gates:
+        held.set()

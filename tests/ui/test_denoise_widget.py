@@ -3,7 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtWidgets import QApplication, QInputDialog
 
-from napari_medai.core.steps import Step, Steps
 from napari_medai.models.model import Model
 from napari_medai.models.registry import find_model
 from napari_medai.tasks import self_supervised
@@ -48,20 +47,9 @@ def smoother(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def gate(held_back: Callable[[str], threading.Event]) -> threading.Event:
     """Holds runs back while it is cleared."""
-    held = threading.Event()
-    held.set()
-    original = engine.denoise_steps
-
-    def slow(*args: Any, **more: Any) -> Steps[Any]:
-        yield Step(0, 0, "waiting")
-        assert held.wait(20)
-        return (yield from original(*args, **more))
-
-    monkeypatch.setattr(engine, "denoise_steps", slow)
-    yield held
-    held.set()
+    return held_back("denoise_steps")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import ast
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +15,6 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Vectors
 from qtpy.QtWidgets import QApplication, QLabel, QScrollArea
 
-from napari_medai.core.steps import Step, Steps
 from napari_medai.ui import device, engine
 from napari_medai.ui.settings import settings_path
 from napari_medai.ui.synthesize import SynthesizeWidget
@@ -35,20 +34,9 @@ def packages(painting: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def gate(held_back: Callable[[str], threading.Event]) -> threading.Event:
     """Holds runs back while it is cleared."""
-    held = threading.Event()
-    held.set()
-    original = engine.synthesize_steps
-
-    def slow(*args: Any, **more: Any) -> Steps[Any]:
-        yield Step(0, 0, "waiting")
-        assert held.wait(20)
-        return (yield from original(*args, **more))
-
-    monkeypatch.setattr(engine, "synthesize_steps", slow)
-    yield held
-    held.set()
+    return held_back("synthesize_steps")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_medai.core.errors import InputError
+from napari_medai.core.neighbours import ball_diameter
 from napari_medai.core.quantiles import LEVELS, quantiles_of
 
 LOW, HIGH = 1.0, 99.8
@@ -207,10 +208,6 @@ def measured_look(image: np.ndarray, labels: np.ndarray) -> tuple[Look, np.ndarr
     edge = ring | (inside & ~ndimage.binary_erosion(inside))
     steep = np.sqrt(sum(part**2 for part in np.gradient(ndimage.gaussian_filter(values, 0.7))))
     sizes = np.bincount(labels.ravel())[1:]
-    ndim = labels.ndim
-    diameter = 2 * (np.median(sizes[sizes > 0]) / (np.pi if ndim == 2 else 4 / 3 * np.pi)) ** (
-        1 / ndim
-    )
     even = np.ones(len(known))
     look = Look(
         window=window,
@@ -221,7 +218,7 @@ def measured_look(image: np.ndarray, labels: np.ndarray) -> tuple[Look, np.ndarr
         glow=float((values[ring].mean() - background) / contrast),
         brightness=tuple(quantiles_of(known[:, 0], even)),
         texture=tuple(quantiles_of(known[:, 1], even)),
-        diameter=float(diameter),
+        diameter=float(ball_diameter(np.median(sizes[sizes > 0]), labels.ndim)),
     )
     return look, objects
 

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from napari_medai.core.intensity import Intensity, intensity_range
 from napari_medai.core.metrics import IOUS, matchings, mean_average_precision
+from napari_medai.core.neighbours import ball_diameter
+from napari_medai.core.objects import numbered
 from napari_medai.core.scale import Scale
 from napari_medai.core.steps import Step, Steps
 from napari_medai.nn import crops
@@ -56,9 +58,8 @@ class Example:
         Without a ``weight``, an image counts by its number of objects.
         """
         ready = intensity_range(image, intensity).scaled(image)
-        _, labels = np.unique(np.append(labels, 0), return_inverse=True)
-        labels = labels[:-1].reshape(image.shape[1:]).astype(np.int32)
-        count = int(labels.max())
+        index, labels = numbered(labels)
+        count = len(index)
         centres = np.zeros((count + 1, labels.ndim))
         if count:
             centres[1:] = ndimage.center_of_mass(labels > 0, labels, np.arange(1, count + 1))
@@ -80,8 +81,7 @@ def median_diameter(labels: np.ndarray) -> float:
     sizes = sizes[sizes > 0]
     if not sizes.size:
         return 0.0
-    median = float(np.median(sizes))
-    return 2 * (median / np.pi) ** 0.5 if labels.ndim == 2 else (6 * median / np.pi) ** (1 / 3)
+    return float(ball_diameter(np.median(sizes), labels.ndim))
 
 
 def _depth(labels: np.ndarray, count: int) -> np.ndarray:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_medai.core.looks import Look, TraitScale, measured_look, scaled
+from napari_medai.core.objects import numbered
 from napari_medai.core.paint_maps import GIVEN, given_maps, noise_maps
 from napari_medai.core.steps import Step, Steps
+from napari_medai.nn import crops
 from napari_medai.nn.patch_distance import patch_distance
 from napari_medai.nn.playful import augmented, detailed, drawn_changes
 from napari_medai.nn.synthesis_net import Critic, mean_of
@@ -54,8 +56,7 @@ class Example:
     @classmethod
     def of(cls, image: np.ndarray, labels: np.ndarray, weight: float | None = None) -> Example:
         """From an image of any real dtype and its labels; see `measured_look`."""
-        _, numbers = np.unique(np.append(labels, 0), return_inverse=True)
-        labels = numbers[:-1].reshape(labels.shape).astype(np.int32)
+        _, labels = numbered(labels)
         look, objects = measured_look(image, labels)
         low, high = look.window
         step = 1 / (high - low) if image.dtype.kind in "iub" else 0.0
@@ -108,15 +109,9 @@ class SynthesisObjective:
             group["lr"] = self.rate
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        weights = np.array([example.weight for example in self.training])
-        chosen = rng.choice(len(weights), size, p=weights / weights.sum())
-        drawn = [self._crop(self.training[i], rng) for i in chosen]
-        noise = torch.tensor([max(self.training[i].look.noise, LEAST_NOISE) for i in chosen])
-        inputs = torch.from_numpy(np.stack([maps for maps, _ in drawn]))
-        images = torch.from_numpy(np.stack([image for _, image in drawn]))
+        inputs, targets = crops.batch(self.training, self._crop, rng, size)
         changes = torch.from_numpy(drawn_changes(rng, size, len(self.crop)))
-        given = inputs[:, : len(GIVEN)]
-        return inputs, {"image": images, "given": given, "changes": changes, "noise": noise}
+        return inputs, {**targets, "given": inputs[:, : len(GIVEN)], "changes": changes}
 
     def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Of the painter; the critic then learns from the same batch. ``critic`` is told."""
@@ -156,10 +151,9 @@ class SynthesisObjective:
         rng = np.random.default_rng(0)
         real, fake = [], []
         for at, example in enumerate(self.held_out):
-            maps, image = self._crop(example, rng)
-            inputs = torch.from_numpy(maps)[None].to(device)
-            real.append(image)
-            fake.append(net(inputs)[0].float().cpu().numpy())
+            maps, targets = self._crop(example, rng)
+            real.append(targets["image"].numpy())
+            fake.append(net(maps[None].to(device))[0].float().cpu().numpy())
             yield Step(at + 1, len(self.held_out))
         photographs, paintings = np.stack(real)[:, 0], np.stack(fake)[:, 0]
         self.samples = paintings
@@ -182,8 +176,8 @@ class SynthesisObjective:
             self.optimiser.step()
         return loss.detach()
 
-    def _crop(self, example: Example, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Maps (`CHANNELS`, \\*space) and image (1, \\*space) of a random part, turned."""
+    def _crop(self, example: Example, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Maps (`CHANNELS`, \\*space) of a random part, turned, and its image (1, \\*space)."""
         image, labels = example.image, example.labels
         part = self._part(example, rng)
         turn = int(rng.integers(8))
@@ -193,7 +187,10 @@ class SynthesisObjective:
         maps = [given_maps(turned[1], objects, traits), noise_maps(self.crop, rng)]
         # grades of gray would give photographs away
         image = turned[0] + rng.uniform(-0.5, 0.5, self.crop) * example.step
-        return np.concatenate(maps), image[None].astype(np.float32)
+        return torch.from_numpy(np.concatenate(maps)), {
+            "image": torch.from_numpy(image[None].astype(np.float32)),
+            "noise": torch.tensor(max(example.look.noise, LEAST_NOISE)),
+        }
 
     def _part(self, example: Example, rng: np.random.Generator) -> tuple[slice, ...]:
         """Where a crop lies: mostly around an object."""

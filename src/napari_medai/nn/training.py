@@ -38,7 +38,7 @@ class Objective(Protocol):
 
 
 @runtime_checkable
-class Learning(Protocol):
+class Stateful(Protocol):
     """An objective that learns too, such as the critic of a painter: it is kept in checkpoints."""
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -244,7 +244,7 @@ class Run:
             "steps": self.trained.steps,
             "seconds": self.trained.seconds,
         }
-        if isinstance(self.objective, Learning):
+        if isinstance(self.objective, Stateful):
             content["objective"] = self.objective.state_dict()
         try:
             torch.save(content, partial)
@@ -264,7 +264,7 @@ class Run:
             self.averaged.load_state_dict(content["averaged"])
             self.optimiser.load_state_dict(content["optimiser"])
             self.rng.bit_generator.state = literal_eval(content["rng"])
-            if isinstance(self.objective, Learning):
+            if isinstance(self.objective, Stateful):
                 self.objective.load_state_dict(content["objective"])
             self.trained = Trained(
                 state=content["best_state"],

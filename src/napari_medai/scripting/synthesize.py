@@ -18,7 +18,7 @@ from napari_medai.io.layer_data import LayerData
 from napari_medai.scripting.sources import array_of, drained, is_layer, source_of
 from napari_medai.tasks.styles import Style, measured_style
 from napari_medai.tasks.synthesize_objects import LEAST, checked_labels
-from napari_medai.tasks.synthetic import checked_shape, shape_wanted
+from napari_medai.tasks.synthetic import checked_shape, notes_of, shape_wanted
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -89,9 +89,8 @@ def synthesize(
         order.kind, ground.shape, chosen, spacing=ground.spacing, units=ground.units
     )
     made = drained(steps)
-    for number, one in enumerate(made):
-        for note in one.notes:
-            warnings.warn(f"image {number}: {note}" if len(made) > 1 else note, stacklevel=2)
+    for note in notes_of(made):
+        warnings.warn(note, stacklevel=2)
     return synthetic_layers(
         made,
         on=labels if is_layer(labels) else None,

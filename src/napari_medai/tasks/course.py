@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Example = TypeVar("Example")
 
-MOMENTUM = 0.9
 CHECK_EVERY = 300
 """Steps from one score on the held-out images to the next."""
 MOST_HELD_OUT = 20
@@ -39,11 +38,6 @@ class Course(Protocol):
     @property
     def batch(self) -> int:
         """Crops in one step, where the user asks for none."""
-        ...
-
-    @property
-    def momentum(self) -> float:
-        """Of the optimiser; two nets that learn from each other want less."""
         ...
 
     @property
@@ -80,8 +74,12 @@ def course_steps(
     start: Model | None,
     checkpoint: Path | None,
     overwrite: bool,
+    momentum: float = 0.9,
 ) -> Steps[Model]:
-    """Train by a course, as `train_steps` does, and write the package to a folder."""
+    """Train by a course, as `train_steps` does, and write the package to a folder.
+
+    ``momentum`` is the optimiser's; two nets that learn from each other want less.
+    """
     from napari_medai.nn.device import device_for
     from napari_medai.nn.training import Run, Schedule
 
@@ -94,7 +92,7 @@ def course_steps(
         minutes=params.minutes,
         batch=params.batch or course.batch,
         learning_rate=params.learning_rate * (1.0 if start is None else 0.3),
-        momentum=course.momentum,
+        momentum=momentum,
         validate_every=max(1, min(CHECK_EVERY, params.steps // 4 or CHECK_EVERY)),
         seed=params.seed,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medai.core.axes import SPACE, AxesArray
+from napari_medai.core.axes import CHANNEL, SPACE, AxesArray
 from napari_medai.core.errors import InputError
 from napari_medai.core.layouts import drawn_layout
 from napari_medai.core.looks import Look
@@ -18,7 +18,7 @@ from napari_medai.core.objects import numbered
 from napari_medai.core.predict import predict
 from napari_medai.core.steps import Step, Steps, retold
 from napari_medai.core.words import digits
-from napari_medai.tasks.object_params import ObjectParams
+from napari_medai.tasks.object_params import LAYOUT, ObjectParams
 from napari_medai.tasks.painter_canvas import Canvas, painted_values
 from napari_medai.tasks.painter_models import Knowledge
 from napari_medai.tasks.record import run_record
@@ -172,7 +172,7 @@ def checked_labels(labels: Any) -> np.ndarray:
 
 
 def _check_axes(model: Model, axes: str, style: Style | None) -> None:
-    space = model.axes.replace("C", "")
+    space = model.axes.replace(CHANNEL, "")
     if axes != space:
         raise InputError(
             f"{model.name} paints images of {len(space)} axes ({' '.join(space)}), but the shape "
@@ -230,7 +230,7 @@ def _given(
 
 def _idle(params: ObjectParams) -> tuple[str, ...]:
     """What was asked for of objects that are given."""
-    names = [name for name in ("count", "density", "size") if getattr(params, name)]
+    names = [name for name in LAYOUT if getattr(params, name)]
     if not names:
         return ()
     means, is_left = ("means", "is") if len(names) == 1 else ("mean", "are")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from operator import index
@@ -53,6 +53,16 @@ class Synthetic:
     told: str
     notes: tuple[str, ...] = ()
     tree: VesselTree | None = None
+
+
+def notes_of(made: Sequence[Synthetic]) -> list[str]:
+    """What could not be done in each image; of several, with its number."""
+    several = len(made) > 1
+    return [
+        f"image {number}: {note}" if several else note
+        for number, one in enumerate(made)
+        for note in one.notes
+    ]
 
 
 def image_generators(seed: int, number: int, *, parts: int) -> list[np.random.Generator]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SHAPE = {2: (256, 256), 3: (32, 96, 96)}
 """Of a synthetic image."""
-EMPTY = 15
-"""Objects that an image without any counts as."""
 MOST = {2: 5000, 3: 500}
 """Synthetic images that are made for a training: they are held in memory."""
 
@@ -75,4 +73,6 @@ def _weight(pair: Pair) -> float:
     """How often a real image is drawn: see `napari_medai.nn.instances.Example`."""
     if pair.weight is not None:
         return pair.weight
-    return len(np.unique(pair.labels[pair.labels > 0])) + EMPTY
+    from napari_medai.nn.instances import EMPTY_WEIGHT
+
+    return len(np.unique(pair.labels[pair.labels > 0])) + EMPTY_WEIGHT

@@ -21,7 +21,7 @@ from napari_medai.tasks.box_models import (
     with_zoom,
     zoom_of,
 )
-from napari_medai.tasks.course import MOMENTUM, check_start, continued, course_steps
+from napari_medai.tasks.course import check_start, continued, course_steps
 from napari_medai.tasks.pairs import FEWEST, BoxPair, common_images, named, pixels_of
 from napari_medai.tasks.train import TrainParams
 
@@ -44,10 +44,6 @@ class BoxCourse:
     @property
     def batch(self) -> int:
         return BATCH[self._ndim]
-
-    @property
-    def momentum(self) -> float:
-        return MOMENTUM
 
     @property
     def training_only(self) -> dict[str, Any]:

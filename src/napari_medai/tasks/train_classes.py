@@ -17,7 +17,6 @@ from napari_medai.core.scale import THICK
 from napari_medai.models.architecture import MOST_CHANNELS
 from napari_medai.models.settings import CLASSES, class_names
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.course import MOMENTUM
 from napari_medai.tasks.pairs import Pair, each
 from napari_medai.tasks.spacing import millimetres
 from napari_medai.tasks.trained import write_trained
@@ -66,10 +65,6 @@ class ClassCourse:
     @property
     def batch(self) -> int:
         return BATCH[self._ndim]
-
-    @property
-    def momentum(self) -> float:
-        return MOMENTUM
 
     @property
     def training_only(self) -> dict[str, Any]:

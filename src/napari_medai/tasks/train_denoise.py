@@ -14,7 +14,7 @@ from napari_medai.core.errors import InputError
 from napari_medai.core.steps import Steps
 from napari_medai.models.spec import ModelSpec
 from napari_medai.tasks.channel_noise import ChannelNoise
-from napari_medai.tasks.course import MOMENTUM, continued, course_steps
+from napari_medai.tasks.course import continued, course_steps
 from napari_medai.tasks.denoise_models import (
     NETS,
     denoise_spec,
@@ -89,10 +89,6 @@ class DenoiseCourse:
     @property
     def batch(self) -> int:
         return BATCH[len(self.space)]
-
-    @property
-    def momentum(self) -> float:
-        return MOMENTUM
 
     @property
     def training_only(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import numpy as np
 from napari_medai.core.intensity import intensity_of
 from napari_medai.models.settings import VOTES
 from napari_medai.models.spec import Architecture, ModelSpec
-from napari_medai.tasks.course import MOMENTUM
 from napari_medai.tasks.pairs import BoxPair, Pair, each
 from napari_medai.tasks.segment import SegmentParams
 from napari_medai.tasks.trained import write_trained
@@ -42,10 +41,6 @@ class ObjectCourse:
     @property
     def batch(self) -> int:
         return 8
-
-    @property
-    def momentum(self) -> float:
-        return MOMENTUM
 
     @property
     def training_only(self) -> dict[str, Any]:

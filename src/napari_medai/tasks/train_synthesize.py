@@ -37,6 +37,7 @@ GRAIN = {2: (16, 16), 3: (8, 16, 16)}
 BATCH = {2: 8, 3: 2}
 RATE = 1e-3
 """The largest learning rate: two nets that learn from each other must not run away."""
+MOMENTUM = 0.5
 FEWEST, OBJECTS = 5, 20
 """Images, and objects in all of them, below which nothing general can be learned."""
 HELD_OUT_CROPS = 3
@@ -49,6 +50,8 @@ class SynthesisCourse:
 
     spec: ModelSpec
     knowledge: Knowledge
+    prepared: Sequence[Example]
+    """Of the pairs, as what is known of them was measured on the way."""
     crop: tuple[int, ...]
     seed: int
 
@@ -57,15 +60,11 @@ class SynthesisCourse:
         return BATCH[len(self.crop)]
 
     @property
-    def momentum(self) -> float:
-        return 0.5
-
-    @property
     def training_only(self) -> dict[str, Any]:
         return {}
 
     def examples(self, pairs: Sequence[Pair]) -> list[Example]:
-        return painted_examples(pairs, self.spec)
+        return list(self.prepared)
 
     def objective(
         self, training: Sequence[Example], held_out: Sequence[Example]
@@ -125,15 +124,15 @@ def train_synthesize_steps(
     space = check_painted(pairs)
     if start is not None:
         check_start(start, space)
-    spec, knowledge = _described(pairs, name, space, start)
     steps = course_steps(
-        SynthesisCourse(spec, knowledge, _crop(pairs), params.seed),
+        _course(pairs, name, space, start, seed=params.seed),
         pairs,
         replace(params, learning_rate=min(params.learning_rate, RATE)),
         folder=folder,
         start=start,
         checkpoint=checkpoint,
         overwrite=overwrite,
+        momentum=MOMENTUM,
     )
     return (yield from steps)
 
@@ -191,23 +190,23 @@ def learned_from(pairs: Sequence[Pair], examples: Sequence[Example]) -> Knowledg
     )
 
 
-def _described(
-    pairs: Sequence[Pair], name: str, space: str, start: Model | None
-) -> tuple[ModelSpec, Knowledge]:
+def _course(
+    pairs: Sequence[Pair], name: str, space: str, start: Model | None, *, seed: int
+) -> SynthesisCourse:
     """What the model will say of itself, and what it knows of these images."""
     ndim = len(space)
     text = f"Images of objects in {ndim}D, painted as in one's own; trained with napari-medai."
-    plain = painter_spec(name, ndim, description=text, config={"learned": "{}"})
-    learned = learned_from(pairs, painted_examples(pairs, plain))
-    if start is None:
-        config = learned.thinned().as_config()
-        return replace(plain, config={**plain.config, **config}), learned
-    # the net's inputs mean what they meant before
-    known = replace(learned, scales=Knowledge.of(start).scales)
-    spec = continued(name, start)
-    config = {**spec.config, **known.thinned().as_config()}
+    spec = painter_spec(name, ndim, description=text, config={"learned": "{}"})
+    examples = painted_examples(pairs, spec)
+    learned = learned_from(pairs, examples)
+    if start is not None:
+        # the net's inputs mean what they meant before
+        learned = replace(learned, scales=Knowledge.of(start).scales)
+        spec = continued(name, start)
+    config = {**spec.config, **learned.thinned().as_config()}
     config.pop("alias", None)
-    return replace(spec, config=config), known
+    spec = replace(spec, config=config)
+    return SynthesisCourse(spec, learned, examples, _crop(pairs), seed)
 
 
 def _crop(pairs: Sequence[Pair]) -> tuple[int, ...]:

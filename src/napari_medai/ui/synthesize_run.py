@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_medai.core.intensity import intensity_range
 from napari_medai.core.steps import Steps
+from napari_medai.tasks.synthetic import notes_of
 from napari_medai.ui import engine
 from napari_medai.ui.synthesize_given import Given
 from napari_medai.ui.synthetic_layers import synthetic_layers
@@ -57,14 +58,11 @@ def made_steps(model: Model | None, given: Given, params: Any) -> Steps[Made]:
         labels = labels.with_data(np.array(labels.data))
     steps = engine.synthesize_steps(model, params, **given.arguments(labels=labels))
     made = yield from steps
-    several = len(made) > 1
-    told = f"{len(made)} images, {made[0].told} in the first" if several else made[0].told
-    notes = tuple(
-        f"image {number}: {note}" if several else note
-        for number, one in enumerate(made)
-        for note in one.notes
-    )
-    return Made(synthetic_layers(made, on=given.place, style=given.style_name), told, notes)
+    told = made[0].told
+    if len(made) > 1:
+        told = f"{len(made)} images, {told} in the first"
+    layers = synthetic_layers(made, on=given.place, style=given.style_name)
+    return Made(layers, told, tuple(notes_of(made)))
 
 
 def preview_steps(model: Model | None, given: Given, params: Any) -> Steps[Picture]:
